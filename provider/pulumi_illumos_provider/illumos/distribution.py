@@ -1,0 +1,175 @@
+"""What differs between illumos distributions, as data, and how to tell which one a host runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pulumi_illumos_provider.plan import Command, sh
+
+IDENTIFY = sh(
+    "/usr/bin/uname -s; /usr/bin/uname -o 2>/dev/null; /sbin/zonename; /usr/bin/uname -v; "
+    "cat /etc/os-release 2>/dev/null || head -1 /etc/release"
+)
+
+
+@dataclass(frozen=True)
+class Dnsmasq:
+    """How a distribution packages dnsmasq.
+
+    Attributes:
+        package: package name.
+        fmri: service.
+        program: path of the program.
+        config: path of its configuration.
+        lease_file: where leases are kept; its directory is made when it is missing.
+        user: account it runs as, when the configuration must say so.
+        uid: numeric owner of the lease directory.
+    """
+
+    package: str
+    fmri: str
+    program: str
+    config: str
+    lease_file: str
+    uid: int
+    user: str | None = None
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """One illumos distribution.
+
+    Attributes:
+        name: for messages.
+        zones: directory that zones are made in.
+        brand: default brand of a zone.
+        router_brand: default brand of a router zone.
+        native_brands: brands with illumos userland and SMF, which we can configure from their files.
+        templates: brand -> template to create from, where a blank configuration does not do.
+        ipfilter_package: package name.
+        install_package: command that installs a package in the global zone.
+        router_install: options of ``zoneadm install`` for a router zone with these packages.
+        dnsmasq: its packaging.
+        memory_is_rctl: zonecfg keeps the physical memory cap as a resource control.
+        zones_need_dataset: the parent of a zonepath must be a mounted ZFS dataset.
+    """
+
+    name: str
+    zones: str
+    brand: str
+    router_brand: str
+    native_brands: frozenset[str]
+    templates: dict[str, str]
+    ipfilter_package: str
+    install_package: Callable[[str], Command]
+    router_install: Callable[[tuple[str, ...]], tuple[str, ...]]
+    dnsmasq: Dnsmasq
+    memory_is_rctl: bool = False
+    zones_need_dataset: bool = True
+
+
+def _pkg_install(package: str) -> Command:
+    # pkg exits 4 when there is nothing to do.
+    return sh('/usr/bin/pkg install "$1" || [ $? -eq 4 ]', package)
+
+
+def _zap_install(package: str) -> Command:
+    return Command(("/usr/bin/zap", "install", package))
+
+
+def _ips_extras(packages: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for package in packages for word in ("-e", package))
+
+
+def _tribblix_extras(packages: tuple[str, ...]) -> tuple[str, ...]:
+    return ("-o", "base", *(word for package in packages for word in ("-P", package)))
+
+
+OMNIOS = Distribution(
+    name="OmniOS",
+    zones="/zones",
+    brand="lipkg",
+    router_brand="lipkg",
+    native_brands=frozenset({"ipkg", "lipkg", "sparse", "pkgsrc", "illumos"}),
+    templates={},
+    ipfilter_package="network/ipfilter",
+    install_package=_pkg_install,
+    router_install=_ips_extras,
+    dnsmasq=Dnsmasq(
+        package="ooce/network/dnsmasq",
+        fmri="svc:/network/dns/dnsmasq:default",
+        program="/opt/ooce/sbin/dnsmasq",
+        config="/etc/opt/ooce/dnsmasq/dnsmasq.conf",
+        lease_file="/var/opt/ooce/dnsmasq/dnsmasq.leases",
+        uid=56,
+    ),
+    memory_is_rctl=True,
+)
+
+TRIBBLIX = Distribution(
+    name="Tribblix",
+    zones="/export/zones",
+    brand="sparse-root",
+    router_brand="whole-root",
+    native_brands=frozenset({"sparse-root", "whole-root", "alien-root", "appstack"}),
+    templates={
+        "sparse-root": "TRIBsparse",
+        "whole-root": "TRIBwhole",
+        "alien-root": "TRIBalien",
+        "appstack": "TRIBappstack",
+    },
+    ipfilter_package="TRIBnet-ipfilter",
+    install_package=_zap_install,
+    router_install=_tribblix_extras,
+    dnsmasq=Dnsmasq(
+        package="TRIBdnsmasq",
+        fmri="svc:/network/dnsmasq:default",
+        program="/usr/sbin/dnsmasq",
+        config="/etc/dnsmasq.conf",
+        lease_file="/var/dnsmasq/dnsmasq.leases",
+        uid=132,
+        user="dnsmasq",
+    ),
+    zones_need_dataset=False,
+)
+
+OPENINDIANA = Distribution(
+    name="OpenIndiana",
+    zones="/zones",
+    brand="ipkg",
+    router_brand="ipkg",
+    native_brands=frozenset({"ipkg", "nlipkg"}),
+    templates={},
+    ipfilter_package="network/ipfilter",
+    install_package=_pkg_install,
+    router_install=_ips_extras,
+    dnsmasq=Dnsmasq(
+        package="service/network/dnsmasq",
+        fmri="svc:/network/dnsmasq:default",
+        program="/usr/lib/inet/dnsmasq",
+        config="/etc/dnsmasq.conf",
+        lease_file="/var/dnsmasq/dnsmasq.leases",
+        uid=1,
+    ),
+)
+
+
+def identify(text: str) -> Distribution | str:
+    """The distribution from the answer to `IDENTIFY`, or why the host cannot be administered."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if "SunOS" not in lines:
+        return "it does not run illumos: uname -s does not say SunOS"
+    if "illumos" not in lines:
+        return "it runs another SunOS than illumos: uname -o does not say illumos"
+    if "global" not in lines:
+        return "it is not the global zone: connect to the machine itself, not to one of its zones"
+    values = dict(line.split("=", 1) for line in lines if "=" in line)
+    by_id = {"omnios": OMNIOS, "tribblix": TRIBBLIX}
+    identifier = values.get("ID", "").strip("\"'")
+    if identifier in by_id:
+        return by_id[identifier]
+    if any(line.startswith("OpenIndiana") for line in lines):
+        return OPENINDIANA
+    release = values.get("PRETTY_NAME", lines[-1]).strip("\"'")
+    return f"its distribution is not known yet: {release}"

@@ -1,0 +1,147 @@
+"""dladm(8): command lines, and what its parseable output says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pulumi_illumos_provider.illumos import ofmt
+from pulumi_illumos_provider.plan import Command, sh
+
+DLADM = "/usr/sbin/dladm"
+
+SHOW_LINKS = Command((DLADM, "show-link", "-p", "-o", "link,class,mtu,over"))
+SHOW_VNICS = Command((DLADM, "show-vnic", "-p", "-o", "link,over,macaddress,vid"))
+SHOW_PROTECTION = Command(
+    (DLADM, "show-linkprop", "-c", "-o", "link,property,value", "-p", "zone,protection,allowed-ips")
+)
+
+DHCP_PROTECTION = ("mac-nospoof", "ip-nospoof", "dhcp-nospoof")
+"""Link protection for a DHCP client: ip-nospoof learns the address from the exchange."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A datalink as the global zone sees it.
+
+    Attributes:
+        name: link name.
+        link_class: ``phys``, ``vnic``, ``etherstub`` ...
+        mtu: bytes.
+        over: the link underneath; empty for none or when it cannot be told.
+        mac: canonical MAC address of a vnic, else empty.
+        vid: VLAN tag of a vnic; 0 is untagged.
+        zone: the zone it is lent to; empty for the global zone.
+        protection: link protection in force.
+        allowed_ips: addresses that it may send from.
+    """
+
+    name: str
+    link_class: str
+    mtu: int
+    over: str = ""
+    mac: str = ""
+    vid: int = 0
+    zone: str = ""
+    protection: tuple[str, ...] = ()
+    allowed_ips: tuple[str, ...] = ()
+
+
+def parse(links: str, vnics: str, properties: str) -> dict[str, Link]:
+    """Links by name from `SHOW_LINKS`, `SHOW_VNICS` and `SHOW_PROTECTION`."""
+    details = {fields[0]: fields for fields in ofmt.rows(vnics, 4)}
+    values: dict[tuple[str, str], str] = {
+        (link, name): value for link, name, value in ofmt.rows(properties, 3)
+    }
+    found = {}
+    for name, link_class, mtu, over in ofmt.rows(links, 4):
+        if not mtu.isdigit():
+            continue
+        _, _, mac, vid = details.get(name, [name, over, "", "0"])
+
+        def many(prop: str, name: str = name) -> tuple[str, ...]:
+            text = values.get((name, prop), "")
+            return tuple(text.split(",")) if text not in ("", "--", "?") else ()
+
+        zone = values.get((name, "zone"), "")
+        found[name] = Link(
+            name=name,
+            link_class=link_class,
+            mtu=int(mtu),
+            over="" if over in ("?", "--") else over,
+            mac=padded_mac(mac) if mac.count(":") == 5 else "",
+            vid=int(vid) if vid.isdigit() else 0,
+            zone="" if zone in ("--", "?") else zone,
+            protection=many("protection"),
+            allowed_ips=many("allowed-ips"),
+        )
+    return found
+
+
+def padded_mac(mac: str) -> str:
+    """``02:08:20:0a:b0:0c`` for dladm's ``2:8:20:a:b0:c``."""
+    return ":".join(f"{int(octet, 16):02x}" for octet in mac.split(":"))
+
+
+# Questions, for `Step.done` ----------------------------------------------------------------------
+
+
+def link_exists(name: str, link_class: str) -> Command:
+    """Succeeds when a link of that class exists."""
+    return sh(f'[ "$({DLADM} show-link -p -o class "$1" 2>/dev/null)" = "$2" ]', name, link_class)
+
+
+def link_absent(name: str) -> Command:
+    """Succeeds when no link has that name; by listing, never by the wording of a refusal."""
+    return sh(
+        f"all=$({DLADM} show-link -p -o link) || exit 1; "
+        '! printf "%s\\n" "$all" | grep -F -x -e "$1" >/dev/null',
+        name,
+    )
+
+
+def has_property(name: str, prop: str, value: str) -> Command:
+    """Succeeds when a link property has that value (empty for the default)."""
+    return sh(
+        f'[ "$({DLADM} show-linkprop -c -o value -p "$2" "$1" 2>/dev/null | tr -d " ")" = "$3" ]',
+        name,
+        prop,
+        value,
+    )
+
+
+# Changes -----------------------------------------------------------------------------------------
+
+
+def create_etherstub(name: str) -> Command:
+    """Persistent etherstub."""
+    return Command((DLADM, "create-etherstub", name))
+
+
+def delete_etherstub(name: str) -> Command:
+    """Fails while vnics are over it."""
+    return Command((DLADM, "delete-etherstub", name))
+
+
+def create_vnic(name: str, over: str, mac: str | None = None, vid: int = 0) -> Command:
+    """Persistent vnic; the host chooses the MAC address unless one is given."""
+    options = ["-l", over]
+    if mac:
+        options += ["-m", mac]
+    if vid:
+        options += ["-v", str(vid)]
+    return Command((DLADM, "create-vnic", *options, name))
+
+
+def delete_vnic(name: str) -> Command:
+    """Fails with "link busy" while it is plumbed or lent to a zone."""
+    return Command((DLADM, "delete-vnic", name))
+
+
+def set_property(name: str, prop: str, *values: str) -> Command:
+    """Set one link property: a list of several is not atomic, and its status is that of the last."""
+    return Command((DLADM, "set-linkprop", "-p", f"{prop}={','.join(values)}", name))
+
+
+def reset_property(name: str, prop: str) -> Command:
+    """Back to the default."""
+    return Command((DLADM, "reset-linkprop", "-p", prop, name))

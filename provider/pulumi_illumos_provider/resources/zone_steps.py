@@ -1,0 +1,444 @@
+"""Steps that zones and router zones share: configuration, links, installation, files, start and stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pulumi_illumos_provider.errors import Refused
+from pulumi_illumos_provider.illumos import dladm, files, records, smf, zoneadm, zonecfg
+from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen
+from pulumi_illumos_provider.plan import Step
+from pulumi_illumos_provider.resources.kind import Owner
+
+INSTALL_LIMIT = 3600.0
+BOOT_LIMIT = 600.0
+STOP_LIMIT = 2000.0  # A bhyve guest may take half an hour to power off.
+
+CPU_CAP = "zone.cpu-cap"
+MEMORY_CAP = "zone.max-physical-memory"
+SWAP_CAP = "zone.max-swap"
+
+
+@dataclass(frozen=True)
+class Net:
+    """A ``net`` resource of a zone's configuration."""
+
+    physical: str
+    address: str | None = None
+    allowed_address: str | None = None
+    defrouter: str | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a zone's configuration shall say.
+
+    Attributes:
+        rctls: limits by resource control; None takes a cap away.
+        memory: physical memory cap in bytes.
+        attributes: what the user stores with the zone.
+        own: what we store with it.
+    """
+
+    brand: str
+    zonepath: str
+    autoboot: bool
+    exclusive: bool
+    nets: tuple[Net, ...]
+    attributes: Mapping[str, str]
+    own: Mapping[str, str]
+    rctls: Mapping[str, int | None] = field(default_factory=dict)
+    memory: int | None = None
+
+
+# Who owns it -------------------------------------------------------------------------------------
+
+
+def refuse_foreign(zone: ZoneSeen, owner: Owner, token: str) -> None:
+    """Refuse to take over a zone that this resource did not begin to make."""
+    if zone.owner == records.owner_value(owner.urn):
+        return
+    made = f"it belongs to {zone.owner}" if zone.owner else "this provider did not make it"
+    if zone.listed.state == zoneadm.INCOMPLETE:
+        raise Refused(
+            f"zone {zone.name} exists already, and is incomplete; {made}: remove it with "
+            f"zoneadm -z {zone.name} uninstall -F, or choose another name",
+            "name",
+        )
+    raise Refused(
+        f"zone {zone.name} exists already; {made}: choose another name, or take it over with: "
+        f"pulumi import {token} NAME HOST/{zone.name}",
+        "name",
+    )
+
+
+def choose_brand(asked: str | None, default: str, now: Snapshot) -> str:
+    """The brand to use. Raises Refused when the host does not have it."""
+    brand = asked or default
+    if brand not in now.brands:
+        raise Refused(
+            f"brand {brand} is not installed on this {now.distribution.name} host: it has "
+            f"{', '.join(sorted(now.brands)) or 'none'}",
+            "brand",
+        )
+    return brand
+
+
+def choose_zonepath(asked: str | None, name: str, now: Snapshot) -> str:
+    """The zonepath to use. Raises Refused when its parent cannot hold zones."""
+    path = asked or f"{now.distribution.zones}/{name}"
+    parent = path.rsplit("/", 1)[0] or "/"
+    if now.distribution.zones_need_dataset and parent not in now.mountpoints:
+        raise Refused(
+            f"{parent} is not the mountpoint of a ZFS dataset, as zones on {now.distribution.name} "
+            f"need: create one with zfs create -o mountpoint={parent} rpool/zones, "
+            "or choose another zonepath",
+            "zonepath",
+        )
+    return path
+
+
+# Configuration -----------------------------------------------------------------------------------
+
+
+def configure_steps(name: str, wanted: Wanted, zone: ZoneSeen | None, now: Snapshot) -> list[Step]:
+    """Create the configuration, or edit it to what is wanted; nothing when it says so already."""
+    if zone is None:
+        lines = _whole(wanted, now)
+        say = f"configuring zone {name}"
+    else:
+        lines = _edits(wanted, zone, now)
+        say = f"changing the configuration of zone {name}"
+    if not lines:
+        return []
+    expected = [("autoboot", f"autoboot: {_boolean(wanted.autoboot)}")]
+    expected += [
+        (f"attr name={key}", zonecfg.info_line("value", value))
+        for key, value in {**wanted.attributes, **wanted.own}.items()
+    ]
+    expected += [
+        (
+            f"net physical={net.physical}",
+            zonecfg.info_line("allowed-address", net.allowed_address)
+            if net.allowed_address
+            else zonecfg.info_line("physical", net.physical),
+        )
+        for net in wanted.nets
+    ]
+    done = zonecfg.holds(name, *expected) if zone is None else None
+    return [Step(say, zonecfg.edit(name, lines), done=done)]
+
+
+def _whole(wanted: Wanted, now: Snapshot) -> list[str]:
+    template = now.distribution.templates.get(wanted.brand)
+    lines = [f"create -t {template}"] if template else ["create -b"]
+    # The owner comes first: if a later line is refused, what was saved is known as ours.
+    lines += zonecfg.add_attribute(records.OWNER, wanted.own[records.OWNER])
+    if not template:
+        lines += zonecfg.set_property("brand", wanted.brand)
+    lines += zonecfg.set_property("zonepath", wanted.zonepath)
+    lines += [f"set autoboot={_boolean(wanted.autoboot)}"]
+    lines += [f"set ip-type={_ip_type(wanted.exclusive)}"]
+    for net in wanted.nets:
+        lines += _add_net(net)
+    if wanted.memory is not None:
+        lines += _add_memory(wanted.memory, now)
+    for name, limit in wanted.rctls.items():
+        if limit is not None:
+            lines += zonecfg.add_rctl(name, limit)
+    for name, value in {**wanted.own, **wanted.attributes}.items():
+        if name != records.OWNER:
+            lines += zonecfg.add_attribute(name, value)
+    return lines
+
+
+def _edits(wanted: Wanted, zone: ZoneSeen, now: Snapshot) -> list[str]:
+    config = zone.config
+    lines: list[str] = []
+    if config.properties.get("autoboot", "false") != _boolean(wanted.autoboot):
+        lines += [f"set autoboot={_boolean(wanted.autoboot)}"]
+    if config.properties.get("ip-type", "shared") != _ip_type(wanted.exclusive):
+        lines += [f"set ip-type={_ip_type(wanted.exclusive)}"]
+    present = {net_of(resource): resource for resource in config.of_kind("net")}
+    for net in present:
+        if net not in wanted.nets:
+            lines += [_remove_net(net)]
+    for net in wanted.nets:
+        if net not in present:
+            lines += _add_net(net)
+    lines += _cap_edits(wanted, zone, now)
+    have = config.attributes
+    want = {**wanted.attributes, **wanted.own}
+    for name in have:
+        if name not in want or have[name] != want[name]:
+            lines += [f"remove attr name={zonecfg.quoted(name)}"]
+    for name, value in want.items():
+        if have.get(name) != value:
+            lines += zonecfg.add_attribute(name, value)
+    return lines
+
+
+def _cap_edits(wanted: Wanted, zone: ZoneSeen, now: Snapshot) -> list[str]:
+    config = zone.config
+    limits = dict(wanted.rctls)
+    lines: list[str] = []
+    memory = memory_cap(zone)
+    if memory != wanted.memory:
+        if now.distribution.memory_is_rctl:
+            limits[MEMORY_CAP] = wanted.memory
+        else:
+            # capped-memory cannot be added beside a swap cap, nor be removed alone: rebuild both.
+            if config.rctl_limit(SWAP_CAP) is not None:
+                lines += [f"remove rctl name={SWAP_CAP}"]
+            if memory is not None:
+                lines += ["remove capped-memory"]
+            if wanted.memory is not None:
+                lines += _add_memory(wanted.memory, now)
+            swap = limits.pop(SWAP_CAP, None)
+            if swap is not None:
+                lines += zonecfg.add_rctl(SWAP_CAP, swap)
+    for name, limit in limits.items():
+        present = any(r.values.get("name") == name for r in config.of_kind("rctl"))
+        if config.rctl_limit(name) == limit and present == (limit is not None):
+            continue
+        if present:
+            lines += [f"remove rctl name={name}"]
+        if limit is not None:
+            lines += zonecfg.add_rctl(name, limit)
+    return lines
+
+
+def memory_cap(zone: ZoneSeen) -> int | None:
+    """Physical memory cap in bytes, wherever the distribution keeps it."""
+    return zone.memory if zone.memory is not None else zone.config.rctl_limit(MEMORY_CAP)
+
+
+def net_of(resource: zonecfg.Resource) -> Net:
+    """A ``net`` resource as we compare it."""
+    values = resource.values
+    return Net(
+        values.get("physical", ""),
+        values.get("address"),
+        values.get("allowed-address"),
+        values.get("defrouter"),
+    )
+
+
+def _add_net(net: Net) -> list[str]:
+    return zonecfg.add(
+        "net",
+        physical=net.physical,
+        address=net.address,
+        allowed_address=net.allowed_address,
+        defrouter=net.defrouter,
+    )
+
+
+def _remove_net(net: Net) -> str:
+    # Several nets may share a link: the address tells which one is meant.
+    words = [f"physical={zonecfg.quoted(net.physical)}"]
+    if net.address:
+        words.append(f"address={zonecfg.quoted(net.address)}")
+    if net.allowed_address:
+        words.append(f"allowed-address={zonecfg.quoted(net.allowed_address)}")
+    return "remove net " + " ".join(words)
+
+
+def _add_memory(size: int, now: Snapshot) -> list[str]:
+    if now.distribution.memory_is_rctl:
+        return zonecfg.add_rctl(MEMORY_CAP, size)
+    return ["add capped-memory", f"set physical={size}", "end"]
+
+
+def _boolean(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _ip_type(exclusive: bool) -> str:
+    return "exclusive" if exclusive else "shared"
+
+
+# Links -------------------------------------------------------------------------------------------
+
+
+def vnic_steps(
+    name: str,
+    over: str,
+    now: Snapshot,
+    *,
+    mac: str | None = None,
+    vid: int = 0,
+    dhcp_protection: bool = False,
+) -> list[Step]:
+    """Make a vnic as wanted. One that is over another link, or has another tag or MAC, is made anew.
+
+    Link protection for DHCP is set on it; any other is taken off, because zoneadm refuses to boot a
+    zone with an allowed-address when protection is set already, and a router does not forward with it.
+    """
+    steps: list[Step] = []
+    link = now.links.get(name)
+    if link and (link.over != over or link.vid != vid or (mac and link.mac != mac)):
+        steps += delete_vnic_steps(name)
+        link = None
+    if link is None:
+        steps.append(
+            Step(
+                f"creating vnic {name} over {over}",
+                dladm.create_vnic(name, over, mac, vid),
+                done=dladm.link_exists(name, "vnic"),
+            )
+        )
+    wanted = dladm.DHCP_PROTECTION if dhcp_protection else ()
+    has = set(link.protection) if link else set()
+    lent = bool(link and link.zone)
+    if dhcp_protection and has != set(wanted):
+        steps.append(
+            Step(f"protecting vnic {name} for DHCP", dladm.set_property(name, "protection", *wanted))
+        )
+    elif not dhcp_protection and has and not (lent and link and link.allowed_ips):
+        steps.append(
+            Step(
+                f"taking link protection off vnic {name}",
+                dladm.reset_property(name, "protection"),
+            )
+        )
+    return steps
+
+
+def delete_vnic_steps(name: str) -> list[Step]:
+    """Delete a vnic; it may be busy for a moment after its zone halted."""
+    return [
+        Step(
+            f"deleting vnic {name}",
+            dladm.delete_vnic(name),
+            done=dladm.link_absent(name),
+            attempts=20,
+            remedy=f"see what holds it with dladm show-linkprop -p zone {name} and ipadm show-if {name}",
+        )
+    ]
+
+
+# Installation, start and stop --------------------------------------------------------------------
+
+
+def clear_incomplete_steps(name: str, zone: ZoneSeen | None) -> list[Step]:
+    """Remove what a failed installation left, so that it is never used as if it were good."""
+    if zone is None or zone.listed.state != zoneadm.INCOMPLETE:
+        return []
+    return [uninstall_step(name)]
+
+
+def install_steps(name: str, zone: ZoneSeen | None, options: tuple[str, ...] = ()) -> list[Step]:
+    """Install a zone that is not installed yet."""
+    if is_installed(zone):
+        return []
+    return [
+        Step(
+            f"installing zone {name}",
+            zoneadm.install(name, options),
+            done=zoneadm.in_state(name, zoneadm.INSTALLED, zoneadm.RUNNING),
+            timeout=INSTALL_LIMIT,
+        )
+    ]
+
+
+def uninstall_step(name: str) -> Step:
+    """Remove a zone's files."""
+    return Step(
+        f"uninstalling zone {name}",
+        zoneadm.uninstall(name),
+        done=zoneadm.in_state(name, zoneadm.CONFIGURED),
+        timeout=INSTALL_LIMIT,
+    )
+
+
+def is_installed(zone: ZoneSeen | None) -> bool:
+    """Whether the zone has files that may be used."""
+    return zone is not None and zone.listed.state not in (zoneadm.CONFIGURED, zoneadm.INCOMPLETE)
+
+
+def is_running(zone: ZoneSeen | None) -> bool:
+    """Whether the zone is up."""
+    return zone is not None and zone.listed.state == zoneadm.RUNNING
+
+
+def stop_steps(name: str, zone: ZoneSeen | None) -> list[Step]:
+    """Stop a zone that exists in the kernel: gracefully, else by halting it."""
+    if zone is None or not zone.listed.active:
+        return []
+    return [
+        Step(
+            f"shutting down zone {name}",
+            zoneadm.stop(name),
+            done=zoneadm.in_state(name, zoneadm.INSTALLED, zoneadm.CONFIGURED),
+            timeout=STOP_LIMIT,
+        )
+    ]
+
+
+def boot_steps(name: str, native: bool) -> list[Step]:
+    """Boot a zone and wait until it is up; of other brands we only know that they were started."""
+    steps = [
+        Step(
+            f"booting zone {name}",
+            zoneadm.boot(name),
+            done=zoneadm.in_state(name, zoneadm.RUNNING),
+            timeout=BOOT_LIMIT,
+        )
+    ]
+    if native:
+        steps.append(
+            Step(
+                f"waiting for zone {name} to be up",
+                smf.wait_online(name, smf.MULTI_USER),
+                timeout=BOOT_LIMIT,
+                remedy=f"look for the service that hinders it with svcs -z {name} -xv",
+            )
+        )
+    return steps
+
+
+def unconfigure_steps(name: str) -> list[Step]:
+    """Delete a zone's configuration: the last step, since it names everything else."""
+    return [
+        Step(
+            f"deleting the configuration of zone {name}",
+            zonecfg.delete(name),
+            done=zoneadm.absent(name),
+        )
+    ]
+
+
+# Files -------------------------------------------------------------------------------------------
+
+
+def file_steps(name: str, root: str, wanted: Mapping[str, str | None], zone: ZoneSeen | None) -> list[Step]:
+    """Write (or remove, for None) files of a zone's root where they differ from what is there."""
+    present = zone.files if zone is not None and is_installed(zone) else {}
+    steps = []
+    for path, text in wanted.items():
+        if text is None:
+            if path in present:
+                steps.append(
+                    Step(
+                        f"removing /{path} from zone {name}",
+                        files.remove_zone_file(root, path),
+                        done=files.zone_file_absent(root, path),
+                    )
+                )
+        elif present.get(path) != text:
+            mode = "600" if path.endswith("authorized_keys") else "644"
+            steps.append(
+                Step(
+                    f"writing /{path} in zone {name}",
+                    files.write_zone_file(root, path, text, mode),
+                    done=files.zone_file_is(root, path, text),
+                )
+            )
+    return steps
+
+
+def resolv_conf(servers: Iterable[object]) -> str:
+    """Content of ``/etc/resolv.conf``."""
+    return "".join(f"nameserver {server}\n" for server in servers)
