@@ -304,6 +304,8 @@ def _public(wanted: RouterZoneInputs, now: Snapshot) -> records.Public:
     address = asked.interface(own[0].prefixlen if own else 32)
     if fault := address_fault(HostAddress(address.ip, address.network.prefixlen), address.network):
         raise Refused(fault, "publicAddress")
+    if now.default_route and now.default_route.gateway == address.ip:
+        raise Refused(f"{address.ip} is the host's gateway: choose another", "publicAddress")
     user = user_of_address(address.ip, link, now, wanted.name or "")
     if user:
         raise Refused(f"{address.ip} is taken by {user}: choose another address", "publicAddress")
@@ -316,8 +318,6 @@ def _public(wanted: RouterZoneInputs, now: Snapshot) -> records.Public:
             "the network of the public address",
             "gateway",
         )
-    if wanted.gateway is None and gateway == address.ip:
-        raise Refused(f"{address.ip} is the host's gateway: choose another", "publicAddress")
     return records.Public(link, names.vnic(wanted.name or "", 0), address, gateway)
 
 
