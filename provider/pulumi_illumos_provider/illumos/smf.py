@@ -15,12 +15,7 @@ def online(zone: str, fmri: str) -> Command:
     return sh('[ "$(/usr/bin/svcs -z "$1" -H -o state "$2" 2>/dev/null)" = online ]', zone, fmri)
 
 
-def wait_online(zone: str, fmri: str) -> Command:
-    """Wait until a service is online; give up at once when it is in maintenance.
-
-    The step's time limit bounds it: ``svcadm enable -s`` waits without limit.
-    """
-    script = """
+_WAIT = """
 while :; do
     state=$(/usr/bin/svcs -z "$1" -H -o state "$2" 2>&1)
     case $state in
@@ -32,19 +27,29 @@ while :; do
     sleep 0.2 2>/dev/null || sleep 1
 done
 """
-    return sh(script, zone, fmri)
+
+
+def wait_online(zone: str, fmri: str) -> Command:
+    """Wait until a service is online; give up at once when it is in maintenance.
+
+    The step's time limit bounds it: ``svcadm enable -s`` waits without limit.
+    """
+    return sh(_WAIT, zone, fmri)
 
 
 def enable(zone: str, fmri: str) -> Command:
-    """Enable a service of a running zone persistently; a service in maintenance is cleared first."""
-    script = """
+    """Enable a service of a running zone persistently and wait until it is online.
+
+    One that is in maintenance is cleared first. The step's time limit bounds the waiting.
+    """
+    clear = """
 [ "$(/usr/bin/svcs -z "$1" -H -o state "$2" 2>/dev/null)" != maintenance ] ||
     /usr/sbin/svcadm -z "$1" clear "$2" || exit
-exec /usr/sbin/svcadm -z "$1" enable "$2"
+/usr/sbin/svcadm -z "$1" enable "$2" || exit
 """
-    return sh(script, zone, fmri)
+    return sh(clear + _WAIT, zone, fmri)
 
 
 def restart(zone: str, fmri: str) -> Command:
-    """Ask for a restart."""
-    return Command(("/usr/sbin/svcadm", "-z", zone, "restart", fmri))
+    """Restart a service and wait until it is online. The step's time limit bounds the waiting."""
+    return sh(f'/usr/sbin/svcadm -z "$1" restart "$2" || exit\nsleep 1\n{_WAIT}', zone, fmri)

@@ -63,11 +63,14 @@ fi
 
 
 def reservation_steps(zone: str, placed: list[Placed], now: Snapshot) -> list[Step]:
-    """Reserve the address of every nic behind a router, and tell its DHCP server once."""
+    """Reserve the address of every nic behind a router, and tell its DHCP server once.
+
+    A shared-ip zone has no MAC address of its own, and asks nobody for its address.
+    """
     steps: list[Step] = []
     told: dict[str, tuple[ZoneSeen, list[IPv4Address]]] = {}
     for nic in placed:
-        if nic.router is None or nic.address is None or not is_installed(nic.router):
+        if nic.router is None or nic.address is None or nic.shared or not is_installed(nic.router):
             continue
         if _reserved(zone, nic, now):
             continue

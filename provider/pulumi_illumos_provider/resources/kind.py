@@ -65,6 +65,10 @@ class Kind(ABC, Generic[I, O]):
     """Pulumi type token, ``illumos:index:Zone``."""
     inputs: type[I]
     outputs: type[O]
+    uncertain: ClassVar[frozenset[str]] = frozenset()
+    """Output fields (python names) that may differ from the input of the same name."""
+    follows: ClassVar[Mapping[str, frozenset[str]]] = {}
+    """For an output, the inputs (both camelCase) that change it when they change."""
 
     @abstractmethod
     def autoname(self, name: str, suffix: str) -> str:
@@ -101,6 +105,10 @@ class Kind(ABC, Generic[I, O]):
     @abstractmethod
     def read(self, host: str, name: str, now: Snapshot) -> O | None:
         """The outputs as the host has them; None when no such object exists."""
+
+    def unfinished(self, state: O) -> list[str]:
+        """Why an object that was read is not complete; empty when it is."""
+        return []
 
     @abstractmethod
     def importable(self, name: str, now: Snapshot) -> None:

@@ -29,6 +29,7 @@ class Placed:
         protected: it has an allowed-address.
         router: the router zone whose network it is on.
         network: that network.
+        shared: the zone uses the global zone's IP stack.
         path: property that placed it, for messages.
     """
 
@@ -42,6 +43,7 @@ class Placed:
     protected: bool
     router: ZoneSeen | None
     network: records.Network | None
+    shared: bool
     path: str
 
 
@@ -149,6 +151,7 @@ def _place_nic(
         protected=nic.protected and not shared,
         router=router,
         network=network,
+        shared=shared,
         path=path,
     )
 

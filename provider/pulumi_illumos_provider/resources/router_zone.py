@@ -34,6 +34,8 @@ from pulumi_illumos_provider.resources import zone_steps as steps
 from pulumi_illumos_provider.resources.kind import Difference, Kind, Owner, Plan
 from pulumi_illumos_provider.resources.placement import user_of_address
 
+SERVICE_LIMIT = 180.0
+
 
 @dataclass(frozen=True)
 class Design:
@@ -63,6 +65,13 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
     token: ClassVar[str] = "illumos:index:RouterZone"
     inputs: type[RouterZoneInputs] = RouterZoneInputs
     outputs: type[RouterZoneOutputs] = RouterZoneOutputs
+    follows: ClassVar[dict[str, frozenset[str]]] = {
+        "gateway": frozenset({"publicAddress"}),
+        "publicLink": frozenset({"publicAddress"}),
+        "status": frozenset({"status", "state"}),
+        "state": frozenset({"status"}),
+        "services": frozenset({"status", "state"}),
+    }
 
     def autoname(self, name: str, suffix: str) -> str:
         return names.automatic_zone(name, suffix)
@@ -192,6 +201,9 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
                 if vnic in now.links and now.links[vnic].protection
             ],
         )
+
+    def unfinished(self, state: RouterZoneOutputs) -> list[str]:
+        return steps.unfinished(state.name, state.status)
 
     def importable(self, name: str, now: Snapshot) -> None:
         if name == "global":
@@ -580,30 +592,27 @@ def _service_steps(
     """Enable the services persistently: they come back after a reboot of the zone and of the host."""
     found: list[Step] = []
     for service, fmri in _service_fmris(distribution).items():
-        if not boots and zone is not None and zone.services.get(fmri) == "online":
-            if service == "dnsmasq" and reload_dnsmasq:
-                found.append(Step(f"restarting dnsmasq in zone {name}", smf.restart(name, fmri)))
-                found.append(_wait(service, name, fmri))
-            continue
-        found.append(
-            Step(
-                f"enabling {service} in zone {name}",
-                smf.enable(name, fmri),
-                done=smf.online(name, fmri),
-                remedy=f"look at it with svcs -z {name} -xv {fmri}",
+        remedy = f"look at it with svcs -z {name} -xv {fmri}"
+        if boots or zone is None or zone.services.get(fmri) != "online":
+            found.append(
+                Step(
+                    f"enabling {service} in zone {name}",
+                    smf.enable(name, fmri),
+                    done=smf.online(name, fmri),
+                    timeout=SERVICE_LIMIT,
+                    remedy=remedy,
+                )
             )
-        )
-        found.append(_wait(service, name, fmri))
+        elif service == "dnsmasq" and reload_dnsmasq:
+            found.append(
+                Step(
+                    f"restarting dnsmasq in zone {name}",
+                    smf.restart(name, fmri),
+                    timeout=SERVICE_LIMIT,
+                    remedy=remedy,
+                )
+            )
     return found
-
-
-def _wait(service: str, name: str, fmri: str) -> Step:
-    return Step(
-        f"waiting for {service} in zone {name}",
-        smf.wait_online(name, fmri),
-        timeout=180,
-        remedy=f"look at it with svcs -z {name} -xv {fmri}",
-    )
 
 
 def _refuse_attached(

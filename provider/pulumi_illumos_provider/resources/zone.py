@@ -31,6 +31,14 @@ class ZoneKind(Kind[ZoneInputs, ZoneOutputs]):
     token: ClassVar[str] = "illumos:index:Zone"
     inputs: type[ZoneInputs] = ZoneInputs
     outputs: type[ZoneOutputs] = ZoneOutputs
+    uncertain: ClassVar[frozenset[str]] = frozenset({"router"})
+    follows: ClassVar[dict[str, frozenset[str]]] = {
+        "address": frozenset({"nics"}),
+        "router": frozenset({"address", "nics"}),
+        "nics": frozenset({"address", "router", "ipType"}),
+        "dnsServers": frozenset({"address", "router", "nics"}),
+        "status": frozenset({"state", "status"}),
+    }
 
     def autoname(self, name: str, suffix: str) -> str:
         return names.automatic_zone(name, suffix)
@@ -168,6 +176,9 @@ class ZoneKind(Kind[ZoneInputs, ZoneOutputs]):
             status=listed.state,
         )
 
+    def unfinished(self, state: ZoneOutputs) -> list[str]:
+        return steps.unfinished(state.name, state.status)
+
     def importable(self, name: str, now: Snapshot) -> None:
         if name == "global":
             raise Refused("global is the host itself: it cannot be imported as a zone")
@@ -256,7 +267,7 @@ def _needs_reboot(config: steps.Wanted, zone: ZoneSeen) -> bool:
 
 def _net(nic: Placed) -> steps.Net:
     address = str(nic.address) if nic.address else None
-    if nic.over == nic.vnic or (nic.network and nic.vnic == nic.network.shared):
+    if nic.shared:
         return steps.Net(nic.vnic, address=address)
     if nic.protected and address:
         gateway = str(nic.gateway) if nic.gateway else None

@@ -358,6 +358,15 @@ def is_installed(zone: ZoneSeen | None) -> bool:
     return zone is not None and zone.listed.state not in (zoneadm.CONFIGURED, zoneadm.INCOMPLETE)
 
 
+def unfinished(name: str, status: str) -> list[str]:
+    """Why a zone in this state is not complete."""
+    if status == zoneadm.INCOMPLETE:
+        return [f"zone {name} is incomplete: its installation failed or was cut off"]
+    if status == zoneadm.CONFIGURED:
+        return [f"zone {name} is configured, and not installed"]
+    return []
+
+
 def is_running(zone: ZoneSeen | None) -> bool:
     """Whether the zone is up."""
     return zone is not None and zone.listed.state == zoneadm.RUNNING

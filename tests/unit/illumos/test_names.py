@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pulumi_illumos_provider.illumos import names
 from pulumi_illumos_provider.model.values import link_name_fault, zone_name_fault
 

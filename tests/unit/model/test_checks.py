@@ -1,6 +1,7 @@
 """Bad input is refused with the property's path and a remedy; all of it at once."""
 
 import pytest
+
 from pulumi_illumos_provider.model.base import check
 from pulumi_illumos_provider.model.etherstub import EtherstubInputs
 from pulumi_illumos_provider.model.router_zone import RouterZoneInputs

@@ -5,6 +5,7 @@ from ipaddress import IPv4Network
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pulumi_illumos_provider.model.values import (
     format_size,
     link_name_fault,

@@ -42,9 +42,12 @@ end
 add attr
 set name="pulumi-network-0"
 set type="string"
-set value="etherstub=lan0 subnet=10.9.1.0/24 address=10.9.1.254 vnic=gw_1 shared=gw_s0 dhcp=on domain=- owned=no"
+set value="NETWORK"
 end
-"""
+""".replace(
+    "NETWORK",
+    "etherstub=lan0 subnet=10.9.1.0/24 address=10.9.1.254 vnic=gw_1 shared=gw_s0 dhcp=on domain=- owned=no",
+)
 
 GW_FILES = {
     "etc/nodename": "gw\n",

@@ -1,6 +1,7 @@
 """Reading: the user's spelling is kept while its meaning holds, and real differences show."""
 
 import pytest
+
 from pulumi_illumos_provider.errors import Refused
 
 from .hosts import ETHERSTUB, ROUTER, ROUTER_INPUTS, ZONE, FakeHost

@@ -1,0 +1,131 @@
+"""Changes: in place where illumos allows it, announced when they reboot, replaced in the right order."""
+
+import pytest
+
+from .programs import site, web, zone
+from .stack import PulumiFailed
+
+
+def boots(host, name):
+    """How often a zone was booted so far."""
+    return sum("boot" in e["argv"] and name in e["argv"] for e in host.journal()["commands"])
+
+
+def uuid(host, name):
+    return host.run(f"zoneadm -z {name} list -p | cut -d: -f5").stdout.strip()
+
+
+def mac(host, link):
+    return host.run(f"dladm show-vnic -p -o macaddress {link}").stdout.strip()
+
+
+def test_properties_change_in_place_and_only_some_reboot_the_zone(host, stack):
+    shop = stack()
+    shop.write(site(web=web(memory="512M"))).up()
+    identity = (uuid(host, "web"), mac(host, "web_0"))
+    booted = boots(host, "web")
+
+    shop.write(site(web=web(memory="512M", autoboot=False, attributes={"note": "it's 2 o'clock; $HOME"})))
+    assert "rebooted" not in shop.preview()
+    shop.up()
+    assert boots(host, "web") == booted
+    assert "autoboot: false" in host.run("zonecfg -z web info autoboot").stdout
+    assert "it's 2 o'clock; $HOME" in host.run("zonecfg -z web info attr name=note").stdout
+
+    shop.write(site(web=web(memory="1G", cpus=0.29)))
+    assert "zone web will be rebooted" in shop.preview()
+    shop.up()
+    assert "limit=29," in host.run("zonecfg -z web export").stdout
+    assert host.run("zlogin web echo up").stdout == "up\n"
+
+    assert (uuid(host, "web"), mac(host, "web_0")) == identity
+    shop.expect_no_change()
+    shop.destroy()
+
+
+def test_another_spelling_is_no_change_and_the_users_own_is_kept(host, stack):
+    shop = stack()
+    nics = [{"router": "${gw.id}", "address": "10.10.0.5", "mac": "2:8:20:A:B0:C"}]
+    shop.write(site(web=zone("web", nics=nics, memory="1G", swap="2G"))).up()
+    shop.expect_no_change()
+    nics = [{"router": "gw", "address": "10.10.0.5/255.255.255.0", "mac": "02:08:20:0a:b0:0c"}]
+    shop.write(site(web=zone("web", nics=nics, memory="1024M", swap="2048m")))
+    shop.preview("--expect-no-changes")
+    shop.refresh("--expect-no-changes")
+    assert shop.resources()["web"]["inputs"]["memory"] == "1G"
+    shop.destroy()
+
+
+def test_an_address_is_changed_in_place_with_its_reservation(host, stack):
+    shop = stack()
+    shop.write(site(web=web())).up()
+    shop.write(site(web=zone("web", address="10.10.0.6", router="${gw.id}"))).up()
+    fragments = host.run("cat /zones/gw/root/etc/dnsmasq.hosts.d/*").stdout
+    assert fragments.count("\n") == 1
+    assert ",web,10.10.0.6," in fragments
+    assert "10.10.0.6/24" in host.run("zlogin web ipadm show-addr -p -o addr").stdout
+    shop.expect_no_change()
+    shop.destroy()
+
+
+def test_another_brand_replaces_the_zone_and_the_old_one_goes_first(host, stack):
+    shop = stack()
+    shop.write(site(web=web(brand="lipkg"))).up()
+    before = uuid(host, "web")
+    shop.write(site(web=web(brand="ipkg")))
+    assert "replace" in shop.preview()
+    shop.up()
+    assert ":ipkg:" in host.run("zoneadm -z web list -p").stdout
+    assert uuid(host, "web") != before
+    assert host.run("zoneadm list -c | grep -c web").stdout == "1\n"
+    shop.destroy()
+
+
+def test_renaming_the_resource_without_an_alias_does_not_touch_the_zone(host, stack):
+    shop = stack()
+    shop.write(site(web=web())).up()
+    before = uuid(host, "web")
+    shop.write(site(shop=web()))
+    with pytest.raises(PulumiFailed, match="zone web exists already"):
+        shop.up()
+    assert uuid(host, "web") == before
+    assert host.run("zlogin web echo up").stdout == "up\n"
+    shop.write(site(web=web())).up()
+    shop.destroy()
+
+
+def test_a_zone_is_halted_and_started_by_its_state(host, stack):
+    shop = stack()
+    shop.write(site(web=web(state="halted"))).up()
+    assert ":installed:" in host.run("zoneadm -z web list -p").stdout
+    shop.write(site(web=web())).up()
+    assert ":running:" in host.run("zoneadm -z web list -p").stdout
+    shop.destroy()
+
+
+def test_a_router_makes_and_owns_its_etherstub_and_takes_a_second_network(host, stack):
+    shop = stack()
+    networks = [{"subnet": "10.10.0.0/24"}]
+    gw = {"type": "illumos:RouterZone", "properties": {"name": "gw", "publicAddress": "192.0.2.100/24"}}
+    shop.write({"gw": {**gw, "properties": gw["properties"] | {"networks": networks}}}).up()
+    shop.expect_no_change()
+    networks = [{"subnet": "10.20.0.0/26", "address": "10.20.0.62", "domain": "lan.example"}, *networks]
+    db = zone("db", address="10.20.0.5", router="${gw.id}")
+    shop.write({"gw": {**gw, "properties": gw["properties"] | {"networks": networks}}, "db": db})
+    assert "zone gw will be rebooted" in shop.preview(
+        "--target", "urn:pulumi:test::test::illumos:index:RouterZone::gw"
+    )
+    shop.up()
+    assert host.run("zlogin db ping 10.10.0.1").stdout == "10.10.0.1 is alive\n"
+    shop.expect_no_change()
+    shop.destroy()
+
+
+def test_shared_ip_and_exclusive_ip_zones_on_one_network_reach_each_other(host, stack):
+    shop = stack()
+    other = zone("old", address="10.10.0.7", router="${gw.id}", ipType="shared")
+    shop.write(site(web=web(), old=other)).up()
+    assert host.run("zlogin old ping 10.10.0.5").stdout == "10.10.0.5 is alive\n"
+    assert host.run("zlogin web ping 10.10.0.7").stdout == "10.10.0.7 is alive\n"
+    shop.expect_no_change()
+    shop.destroy()
