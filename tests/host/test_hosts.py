@@ -1,0 +1,222 @@
+"""Hosts over real SSH: what a user's network, server and login do to us."""
+
+import asyncio
+import re
+import shutil
+import socket
+
+import asyncssh
+import pytest
+
+from illumos_lab.testing import Lab
+from pulumi_illumos_provider.host import ConnectionSettings, Hosts
+from pulumi_illumos_provider.host.errors import (
+    AuthenticationFailed,
+    ConnectionLost,
+    HostKeyRefused,
+    NotPrivileged,
+    StepFailed,
+    Unreachable,
+)
+from pulumi_illumos_provider.plan import Command, Step, sh
+
+PROBES = {
+    "name": Command(("/usr/bin/uname", "-n")),
+    "odd": sh('echo "$1"; exit 3', "it's 2 o'clock; $HOME"),
+}
+
+
+@pytest.fixture(scope="module")
+def lab():
+    with Lab.start(time_scale=0.05) as lab:
+        yield lab
+
+
+@pytest.fixture
+def host(lab):
+    lab.host.clear_faults()
+    yield lab.host
+    lab.host.clear_faults()
+
+
+@pytest.fixture
+def settings(lab):
+    def make(**more):
+        return ConnectionSettings("gz1", ssh_config=str(lab.ssh_config), **more)
+
+    return make
+
+
+async def ask(settings):
+    async with Hosts(settings) as hosts:
+        results = await hosts.read(None, PROBES)
+    assert results["name"].stdout == "gz1\n"
+    assert (results["odd"].status, results["odd"].stdout) == (3, "it's 2 o'clock; $HOME\n")
+
+
+async def test_a_read_is_one_exec_on_one_connection(host, settings):
+    before = host.journal()
+    async with Hosts(settings()) as hosts:
+        await asyncio.gather(*(hosts.read(None, PROBES) for _ in range(10)))
+    after = host.journal()
+    assert after["connections"] - before["connections"] == 1
+    assert after["channels"] - before["channels"] == 10
+
+
+async def test_a_plan_is_one_exec_and_tells_of_each_step(host, settings):
+    events = []
+    steps = [Step(f"step {n}", sh("echo hi"), done=sh("true") if n == 1 else None) for n in range(3)]
+    before = host.journal()["channels"]
+    async with Hosts(settings()) as hosts:
+        await hosts.apply(None, steps, lambda event: events.append((event.kind, event.step.say)))
+    assert host.journal()["channels"] - before == 1
+    assert events == [
+        ("started", "step 0"), ("done", "step 0"),
+        ("started", "step 1"), ("skipped", "step 1"),
+        ("started", "step 2"), ("done", "step 2"),
+    ]  # fmt: skip
+
+
+async def test_noise_and_banners_change_nothing(host, settings):
+    host.login(noise="Welcome to blue42\n\n:::\n", banner="Authorized use only\n")
+    await ask(settings())
+
+
+@pytest.mark.parametrize("shell", ["ksh93", "bash", "csh", "fish", "dash"])
+async def test_any_login_shell_will_do(shell, host, settings):
+    path = shutil.which(shell)
+    if path is None:
+        pytest.skip(f"{shell} is not installed on this machine")
+    host.login(shells={"root": path})
+    await ask(settings())
+
+
+async def test_a_server_with_one_channel_is_enough(host, settings):
+    host.login(max_sessions=1)
+    async with Hosts(settings()) as hosts:
+        results = await asyncio.gather(*(hosts.read(None, PROBES) for _ in range(8)))
+    assert all(r["name"].stdout == "gz1\n" for r in results)
+
+
+async def test_a_user_with_the_profile_works_through_pfexec(host, settings):
+    await ask(settings(user="admin"))
+
+
+async def test_a_user_without_rights_is_told_of_the_profile(host, settings):
+    with pytest.raises(NotPrivileged, match="Primary Administrator"):
+        await ask(settings(user="jack"))
+
+
+async def test_a_failed_step_tells_command_status_and_message_and_never_its_input(host, settings):
+    step = Step(
+        "writing a secret",
+        sh("cat >/dev/null; echo full >&2; exit 5", stdin="s3cr3t\n"),
+        remedy="make room",
+    )
+    async with Hosts(settings()) as hosts:
+        with pytest.raises(StepFailed) as failed:
+            await hosts.apply(None, [step], lambda event: None)
+    text = str(failed.value)
+    for part in ("writing a secret on gz1", "exit status 5", "/bin/sh -c", "full", "make room"):
+        assert part in text
+    assert "s3cr3t" not in text
+
+
+async def test_an_unknown_host_key_is_refused_with_its_fingerprint(host, lab, tmp_path):
+    (tmp_path / "known").write_text("")
+    config = tmp_path / "config"
+    text = re.sub(
+        r"UserKnownHostsFile .*", f"UserKnownHostsFile {tmp_path}/known", lab.ssh_config.read_text()
+    )
+    config.write_text(text)
+    with pytest.raises(
+        HostKeyRefused, match=r"not known: it shows ssh-ed25519 SHA256:.*accept it with: ssh gz1"
+    ):
+        await ask(ConnectionSettings("gz1", ssh_config=str(config)))
+
+
+async def test_no_known_hosts_file_never_means_no_check(host, lab, tmp_path):
+    config = tmp_path / "config"
+    config.write_text(
+        re.sub(r"UserKnownHostsFile .*", "UserKnownHostsFile none", lab.ssh_config.read_text())
+    )
+    with pytest.raises(HostKeyRefused):
+        await ask(ConnectionSettings("gz1", ssh_config=str(config)))
+
+
+async def test_another_host_key_is_refused_with_both_fingerprints(host, settings):
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    pinned = key.export_public_key().decode()
+    with pytest.raises(HostKeyRefused) as refused:
+        await ask(settings(host_key=pinned))
+    assert key.get_fingerprint() in str(refused.value)
+    assert str(refused.value).count("SHA256:") == 2
+
+
+async def test_the_right_pinned_key_is_enough(host, lab, settings, tmp_path):
+    key = " ".join((lab.directory / "known_hosts").read_text().split()[1:3])
+    config = tmp_path / "config"
+    text = re.sub(
+        r"UserKnownHostsFile .*", f"UserKnownHostsFile {tmp_path}/none", lab.ssh_config.read_text()
+    )
+    config.write_text(text)
+    await ask(ConnectionSettings("gz1", ssh_config=str(config), host_key=key))
+
+
+async def test_a_wrong_key_is_told_as_a_refused_login(host, settings):
+    key = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
+    with pytest.raises(AuthenticationFailed, match="refused the login of root"):
+        await ask(settings(private_key=key))
+
+
+async def test_a_key_that_is_none_is_told_before_connecting(settings):
+    with pytest.raises(AuthenticationFailed, match="cannot be used"):
+        await ask(settings(private_key="nonsense"))
+
+
+async def test_a_closed_port_names_host_and_port():
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1 cannot be reached"):
+        await ask(ConnectionSettings("127.0.0.1", port=1))
+
+
+async def test_a_server_that_says_nothing_is_given_up_within_the_limit():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(Unreachable, match=rf"127\.0\.0\.1:{port} did not answer within 1 s"):
+            await ask(ConnectionSettings("127.0.0.1", port=port, connect_timeout=1))
+
+
+async def test_a_lost_connection_is_made_again_for_a_read(host, settings):
+    host.fault("uname -n", drop="before")
+    await ask(settings())
+
+
+async def test_a_connection_lost_in_a_plan_is_told_and_nothing_follows(host, settings):
+    host.fault("dladm show-link", drop="after")
+    steps = [
+        Step("looking", Command(("/usr/sbin/dladm", "show-link"))),
+        Step("going on", sh("sleep 0.5; touch /var/tmp/went-on")),
+    ]
+    async with Hosts(settings()) as hosts:
+        with pytest.raises(ConnectionLost):
+            await hosts.apply(None, steps, lambda event: None)
+    await asyncio.sleep(1)
+    assert host.run("ls /var/tmp/went-on").status != 0
+
+
+async def test_a_cancelled_plan_ends_its_command_and_begins_no_other(host, settings):
+    started = asyncio.Event()
+    steps = [
+        Step("sleeping", Command(("/usr/bin/sleep", "77.5"))),
+        Step("going on", sh("touch /var/tmp/went-on")),
+    ]
+    async with Hosts(settings()) as hosts:
+        task = asyncio.create_task(hosts.apply(None, steps, lambda event: started.set()))
+        await started.wait()
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0.5)
+    assert host.run("pgrep -f '[s]leep 77.5'").stdout == ""
+    assert host.run("ls /var/tmp/went-on").status != 0
