@@ -1,0 +1,103 @@
+"""The emulated commands: one module for each illumos program."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from illumos_lab.invocation import Command
+
+_PROGRAMS = {
+    # Links and addresses
+    "/sbin/dladm": "dladm",
+    "/sbin/flowadm": "flowadm",
+    "/sbin/ipadm": "ipadm",
+    "/sbin/ifconfig": "ifconfig",
+    "/sbin/route": "route",
+    "/sbin/routeadm": "routeadm",
+    "/usr/bin/netstat": "netstat",
+    "/usr/sbin/ping": "ping",
+    "/sbin/dhcpinfo": "dhcpinfo",
+    # Zones
+    "/usr/sbin/zoneadm": "zoneadm",
+    "/usr/sbin/zonecfg": "zonecfg",
+    "/usr/sbin/zlogin": "zlogin",
+    "/sbin/zonename": "zonename",
+    # Services and packages
+    "/usr/sbin/svcadm": "svcadm",
+    "/usr/sbin/svccfg": "svccfg",
+    "/usr/bin/svcs": "svcs",
+    "/usr/bin/svcprop": "svcprop",
+    "/usr/bin/pkg": "pkg",
+    "/usr/bin/pkginfo": "pkginfo",
+    "/usr/bin/zap": "zap",
+    "/usr/sbin/ipf": "ipf",
+    "/usr/sbin/ipfstat": "ipfstat",
+    "/usr/sbin/ipnat": "ipnat",
+    # File systems
+    "/sbin/zfs": "zfs",
+    "/sbin/zpool": "zpool",
+    # The machine and its users
+    "/sbin/uname": "uname",
+    "/usr/bin/pfexec": "pfexec",
+    "/usr/bin/profiles": "profiles",
+    "/usr/bin/su": "su",
+    "/usr/bin/pgrep": "pgrep",
+    "/usr/bin/pkill": "pgrep",
+    "/usr/sbin/shutdown": "power",
+    "/sbin/init": "power",
+    "/usr/sbin/reboot": "power",
+    "/usr/sbin/halt": "power",
+    "/usr/sbin/poweroff": "power",
+}
+
+_NOT_EMULATED = """
+/sbin/dlstat /sbin/flowstat /sbin/mount /sbin/umount /sbin/swap /usr/sbin/beadm
+/usr/sbin/dtrace /usr/sbin/fwadm /usr/sbin/groupadd /usr/sbin/imgadm /usr/sbin/ipfs
+/usr/sbin/ipmon /usr/sbin/ippool /usr/sbin/nictagadm /usr/sbin/prtconf /usr/sbin/psrinfo
+/usr/sbin/snoop /usr/sbin/traceroute /usr/sbin/useradd /usr/sbin/usermod /usr/sbin/vmadm
+/usr/sbin/zdump /usr/bin/auths /usr/bin/ppriv /usr/bin/prstat /usr/bin/roles /usr/bin/zonestat
+/usr/bin/psrinfo /usr/bin/truss /usr/bin/vmstat
+"""
+
+PATHS: dict[str, str] = {
+    path: f"illumos_lab.commands.{module}:main" for path, module in _PROGRAMS.items()
+} | dict.fromkeys(_NOT_EMULATED.split(), "illumos_lab.commands.refused:main")
+"""Program by absolute path: the function that plays it."""
+
+LINKS: dict[str, str] = {
+    f"/usr/sbin/{name}": f"../../sbin/{name}"
+    for name in (
+        *("dladm", "dlstat", "flowadm", "flowstat", "ipadm", "route", "routeadm", "ifconfig"),
+        *("zfs", "zpool", "mount", "umount", "swap", "init"),
+    )
+} | {"/usr/bin/uname": "../../sbin/uname", "/usr/bin/zonename": "../../sbin/zonename"}
+"""Symbolic links by which some programs can be reached as well."""
+
+OPTIONAL = frozenset(f"/usr/sbin/{name}" for name in ("ipf", "ipfs", "ipfstat", "ipmon", "ipnat", "ippool"))
+"""Programs that come with a package and so are not in a pristine root."""
+
+ONLY_ON = {
+    "/usr/bin/pkg": frozenset({"omnios", "openindiana"}),
+    "/usr/bin/zap": frozenset({"tribblix"}),
+    "/usr/sbin/fwadm": frozenset[str](),
+    "/usr/sbin/imgadm": frozenset[str](),
+    "/usr/sbin/nictagadm": frozenset[str](),
+    "/usr/sbin/vmadm": frozenset[str](),
+}
+"""Programs that only some distributions have."""
+
+_REAL_NAMES = {path: path for path in PATHS} | {
+    link: f"/sbin/{target.rsplit('/', 1)[1]}" for link, target in LINKS.items()
+}
+
+
+def find(path: str) -> Command:
+    """The function that plays the program of a path.
+
+    Raises:
+        LookupError: no program of that path is emulated.
+        ImportError: its module is broken or missing.
+    """
+    module, _, function = PATHS[_REAL_NAMES[path]].partition(":")
+    return cast(Command, getattr(import_module(module), function))

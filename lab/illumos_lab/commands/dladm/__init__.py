@@ -1,0 +1,92 @@
+"""dladm(8): administer datalinks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from illumos_lab.commands.dladm import create, linkprop, show
+from illumos_lab.commands.dladm.call import Call, Fatal, UsageError
+from illumos_lab.deferred import deferred_output
+from illumos_lab.host import Host
+from illumos_lab.invocation import Invocation
+from illumos_lab.links import DladmError
+
+SUBCOMMANDS: dict[str, Callable[[Call], int]] = {
+    "rename-link": create.rename_link,
+    "show-link": show.show_link,
+    "show-phys": show.show_phys,
+    "set-linkprop": linkprop.set_linkprop,
+    "reset-linkprop": linkprop.reset_linkprop,
+    "show-linkprop": linkprop.show_linkprop,
+    "create-etherstub": create.create_etherstub,
+    "delete-etherstub": create.delete_etherstub,
+    "show-etherstub": create.show_etherstub,
+    "create-vnic": create.create_vnic,
+    "delete-vnic": create.delete_vnic,
+    "show-vnic": create.show_vnic,
+    "create-vlan": create.create_vlan,
+    "delete-vlan": create.delete_vlan,
+    "show-vlan": create.show_vlan,
+    "create-simnet": create.create_simnet,
+    "modify-simnet": create.modify_simnet,
+    "delete-simnet": create.delete_simnet,
+    "show-simnet": create.show_simnet,
+}
+"""What the lab emulates."""
+
+_NOT_EMULATED_TEXT = """
+delete-phys init-phys show-ether show-linkmap show-attr show-dev show-usage
+create-aggr delete-aggr add-aggr remove-aggr modify-aggr show-aggr up-aggr
+create-bridge modify-bridge delete-bridge add-bridge remove-bridge show-bridge
+scan-wifi connect-wifi disconnect-wifi show-wifi
+create-secobj delete-secobj show-secobj init-secobj
+create-part delete-part show-part up-part show-ib
+create-iptun modify-iptun delete-iptun show-iptun up-iptun down-iptun
+create-overlay delete-overlay modify-overlay show-overlay up-overlay
+init-linkprop up-vlan up-vnic up-simnet
+"""
+NOT_EMULATED = frozenset(_NOT_EMULATED_TEXT.split())
+"""What illumos has besides."""
+
+_INTERNAL = frozenset({"modify-simnet", "create-simnet", "delete-simnet", "show-simnet"})
+
+
+def main(host: Host, run: Invocation) -> int:
+    """Run dladm; exit status 0 or 1."""
+    subcommand, argv = (run.argv[0], run.argv[1:]) if run.argv else ("show-link", [])
+    if subcommand == "help":
+        run.err(_usage())
+        return 0
+    if subcommand in NOT_EMULATED:
+        run.err(f"{run.name}: {subcommand}: not emulated by the lab\n")
+        return 1
+    function = SUBCOMMANDS.get(subcommand)
+    if function is None:
+        run.err(f"{run.name}: unknown subcommand '{subcommand}'\n{_usage()}")
+        return 1
+    synopsis = _synopsis(function)
+    with deferred_output(run) as later:
+        try:
+            with host.lock:
+                return function(Call(host, later, subcommand, argv, synopsis))
+        except UsageError:
+            later.err(_usage())
+        except Fatal as error:
+            later.err(f"{run.name}: {error}\n")
+        except DladmError as error:
+            later.err(f"{run.name}: {error.status}\n")
+    return 1
+
+
+def _synopsis(function: Callable[[Call], int]) -> str:
+    # The docstring of each subcommand is its synopsis.
+    return (function.__doc__ or "").removeprefix("dladm ")
+
+
+def _usage() -> str:
+    lines = [
+        f"        {_synopsis(function)}\n"
+        for name, function in SUBCOMMANDS.items()
+        if name not in _INTERNAL
+    ]
+    return "usage:  dladm <subcommand> <args> ...\n" + "".join(lines)

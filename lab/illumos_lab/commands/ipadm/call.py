@@ -1,0 +1,172 @@
+"""One call of ipadm: its options, its messages, and the stack that it speaks to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from illumos_lab.getopt import MissingValueError, Options, UnknownOptionError, getopt
+from illumos_lab.host import Host
+from illumos_lab.invocation import Invocation
+from illumos_lab.ip import IpadmError, IpStack, status
+from illumos_lab.ip.model import LOOPBACK, Address
+from illumos_lab.ofmt import Field, OfmtError, Output
+
+
+class Fatal(Exception):
+    """The command ends with exit status 1; the text is its message after the program's name."""
+
+
+LONG = {
+    "temporary": "t",
+    "type": "T",
+    "address": "a",
+    "down": "d",
+    "interface-id": "i",
+    "prop": "p",
+    "wait": "w",
+    "primary": "1",
+    "reqhost": "h",
+    "release": "r",
+    "module": "m",
+    "parsable": "p",
+    "parseable": "p",
+    "output": "o",
+    "inform": "i",
+}
+"""Long names of ipadm's options; each subcommand has those whose letter it knows."""
+
+
+@dataclass
+class Call:
+    """A subcommand of ipadm as it was called.
+
+    Attributes:
+        host: the machine.
+        run: the caller.
+        subcommand: the word after ``ipadm``.
+        argv: what follows that.
+        synopsis: arguments of the subcommand, for usage errors.
+        await_lease: a DHCP address that the caller waits for, and for how many seconds.
+    """
+
+    host: Host
+    run: Invocation
+    subcommand: str
+    argv: list[str]
+    synopsis: str
+    await_lease: tuple[Address, float] | None = field(default=None)
+
+    @property
+    def shared(self) -> bool:
+        """The caller's zone uses the stack of the global zone."""
+        return self.run.zone not in self.host.stacks
+
+    @property
+    def stack(self) -> IpStack:
+        """The stack that the caller's zone uses."""
+        return self.host.stacks["global" if self.shared else self.run.zone]
+
+    def die(self, text: str) -> None:
+        """Print a fatal message: its newline goes to standard output, as ipadm has it."""
+        self.run.err(f"{self.run.name}: {text}")
+        self.run.out("\n")
+
+    def warn(self, text: str) -> None:
+        """Print a warning, with the same peculiarity."""
+        self.run.err(f"{self.run.name}: warning: {text}")
+        self.run.out("\n")
+
+    def usage(self) -> NoReturn:
+        """The operands are wrong.
+
+        Raises:
+            Fatal: always.
+        """
+        raise Fatal(f"Usage: ipadm {self.synopsis}")
+
+    def options(self, letters: str) -> Options:
+        """Read the options.
+
+        Raises:
+            Fatal: unknown or incomplete options.
+        """
+        names = {name: key for name, key in LONG.items() if key in letters}
+        try:
+            pairs, operands = getopt(self.argv, letters, names)
+        except MissingValueError as error:
+            raise Fatal(f"option '{error}' requires a value\nusage: {self.synopsis}") from error
+        except UnknownOptionError as error:
+            raise Fatal(f"unrecognized option '{error}'\nusage: {self.synopsis}") from error
+        return Options(pairs, operands)
+
+    def operand(self, options: Options) -> str:
+        """The only operand.
+
+        Raises:
+            Fatal: there is none, or more than one.
+        """
+        if len(options.operands) != 1:
+            self.usage()
+        return options.operands[0]
+
+    def output(
+        self,
+        columns: Sequence[Field],
+        options: Options,
+        *,
+        parseable: str = "p",
+        default: Sequence[str] | None = None,
+        wrap: bool = False,
+    ) -> Output:
+        """Open the listing that the options ask for.
+
+        Raises:
+            Fatal: the fields asked for are not known, or must be named.
+        """
+        try:
+            return Output(
+                self.run,
+                columns,
+                options.get("o"),
+                parseable=parseable in options,
+                warn=self.warn,
+                default=default,
+                wrap=wrap,
+            )
+        except OfmtError as error:
+            raise Fatal(str(error)) from error
+
+    def require_authorization(self) -> None:
+        """Changes need solaris.network.interface.config, and a stack of one's own.
+
+        Raises:
+            IpadmError: the caller lacks one of these.
+        """
+        if not self.run.privileged:
+            raise IpadmError(status.NO_AUTHORIZATION)
+        if self.shared:
+            raise IpadmError(status.DENIED)
+
+    def visible(self) -> list[Address]:
+        """The active address objects that the caller's zone sees, IPv4 before IPv6."""
+        addresses = self.stack.addresses
+        if self.shared:
+            addresses = [
+                address
+                for address in addresses
+                if address.zone == self.run.zone or address.interface == LOOPBACK
+            ]
+        order = {name: number for number, name in enumerate(self.stack.interfaces)}
+        return sorted(
+            addresses,
+            key=lambda address: (not address.is_v4, order[address.interface], address.lif),
+        )
+
+    def visible_interfaces(self) -> list[str]:
+        """The active interfaces that the caller's zone sees."""
+        if not self.shared:
+            return list(self.stack.interfaces)
+        seen = {address.interface for address in self.visible()}
+        return [name for name in self.stack.interfaces if name in seen]

@@ -1,0 +1,117 @@
+"""ipnat(8): NAT rules of a zone's stack.
+
+The order of the options does not matter: sessions are flushed, then rules, then the file is read, then
+lists are printed.
+"""
+
+from __future__ import annotations
+
+from illumos_lab.getopt import MissingValueError, UnknownOptionError, getopt
+from illumos_lab.host import Host
+from illumos_lab.invocation import Invocation
+from illumos_lab.ipfilter.call import (
+    DeviceError,
+    ZoneError,
+    check_device,
+    read_file,
+    resolver,
+    system_error,
+    target_zone,
+)
+from illumos_lab.ipfilter.load import load_text
+from illumos_lab.ipfilter.rules import Rule
+from illumos_lab.ipfilter.state import Plane, filters
+
+_USAGE = "Usage:\tipnat [-CdFhlnrRsv] [-G|-z zonename] [-f filename]\n"
+_STATISTICS = """\
+mapped\tin\t0\tout\t0
+added\t0\texpired\t0
+no memory\t0\tbad nat\t0
+inuse\t0
+orphans\t0
+rules\t{rules}
+wilds\t0
+"""
+
+
+def main(host: Host, run: Invocation) -> int:
+    """Run ipnat; exit status 0 or 1. Rules that the kernel refuses do not make it fail."""
+    try:
+        options, _ = getopt(run.argv, "CdFf:G:hlnrRsvz:", permute=False)
+    except (UnknownOptionError, MissingValueError) as error:
+        run.err(f"{run.name}: illegal option -- {str(error).lstrip('-')}\n{_USAGE}")
+        return 1
+    given = dict(options)
+    if not given:
+        run.err(_USAGE)
+        return 1
+    if "z" in given and "G" in given:
+        run.err("Only one of -G and -z may be set\n")
+        return 1
+    plane = Plane()
+    zone, from_global = run.zone, "G" in given
+    if "n" not in given:
+        try:
+            check_device(host, run)
+            zone = target_zone(host, run, given.get("z", given.get("G")), from_global)
+        except ZoneError as error:
+            run.err(str(error))
+            return 1
+        except DeviceError as error:
+            run.err(f"open device: {error}\nUser/kernel version check failed\n")
+            return 1
+        plane = filters(host).plane(zone, from_global)
+        if not plane.enabled:
+            run.err("ioctl(SIOCGNATS): I/O error\n")
+            return 1
+    status = _act(host, run, given, plane)
+    if "n" not in given and not from_global:
+        filters(host).apply(zone)
+    return status
+
+
+def _act(host: Host, run: Invocation, given: dict[str, str], plane: Plane) -> int:
+    resolve_ports = "R" not in given
+    only_read = "n" in given
+    listed = list(plane.rules)
+    if "F" in given:
+        run.out(f"{1 if only_read else 0} entries flushed from NAT table\n")
+    if "C" in given:
+        with host.lock:
+            run.out(f"{len(plane.rules)} entries flushed from NAT list\n")
+            plane.rules.clear()
+            listed = []
+    if "f" in given:
+        try:
+            text = read_file(host, run, given["f"])
+        except OSError as error:
+            run.err(f"fopen({given['f']}) failed: {system_error(error)}\n")
+        else:
+            with host.lock:
+                result = load_text(
+                    None if only_read else plane.rules,
+                    text,
+                    delete="r" in given,
+                    show=(lambda rule: rule.text(resolve_ports)) if "v" in given else None,
+                    resolve=resolver(host, run.zone),
+                )
+            run.out(result.stdout)
+            run.err(result.stderr)
+            if result.status:
+                return result.status
+    if "s" in given:
+        run.out(_STATISTICS.format(rules=len(plane.rules)))
+    if "l" in given:
+        # The list was fetched first: rules appended to an empty one are not seen.
+        _list(run, plane.rules if listed else [], given)
+    return 0
+
+
+def _list(run: Invocation, rules: list[Rule], given: dict[str, str]) -> None:
+    text = "List of active MAP/Redirect filters:\n"
+    hits = "0 " if "h" in given else ""
+    text += "".join(f"{hits}{rule.text('R' not in given)}\n" for rule in rules)
+    text += "\nList of active sessions:\n"
+    if "v" in given:
+        text += "\nList of active host mappings:\n"
+    run.out(text)

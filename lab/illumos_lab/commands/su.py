@@ -1,0 +1,36 @@
+"""su(8): become another user; only the super-user may, since nobody has a password."""
+
+from __future__ import annotations
+
+from illumos_lab import accounts
+from illumos_lab.host import Host
+from illumos_lab.invocation import Invocation, Spawn
+
+
+def main(host: Host, run: Invocation) -> int | Spawn:
+    """``su [-] [user [shell arguments]]``."""
+    words = list(run.argv)
+    login = bool(words) and words[0] == "-"
+    if login:
+        words.pop(0)
+    name = words.pop(0) if words else "root"
+    account = accounts.by_name(host.zone_root(run.zone), name)
+    if account is None:
+        run.err(f"su: Unknown id: {name}\n")
+        return 1
+    if run.uid not in (0, account.uid):
+        run.err("su: Sorry\n")
+        return 1
+    env = dict(run.env)
+    if login:
+        env = {"TERM": run.env["TERM"]} if "TERM" in run.env else {}
+        env |= {"LOGNAME": name, "USER": name, "SHELL": account.shell}
+        env["PATH"] = host.profile.search_path
+    env["HOME"] = account.home
+    return Spawn(
+        argv=(account.shell, *(["-l"] if login else []), *words),
+        zone=run.zone,
+        uid=account.uid,
+        env=env,
+        cwd=account.home if login else run.cwd,
+    )

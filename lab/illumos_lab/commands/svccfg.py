@@ -1,0 +1,380 @@
+"""svccfg(8): properties of services. Manifests and profiles are not emulated."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from illumos_lab.getopt import MissingValueError, UnknownOptionError, getopt
+from illumos_lab.host import Host
+from illumos_lab.invocation import Invocation
+from illumos_lab.ipfilter.call import read_file, system_error
+from illumos_lab.smf import NoRepositoryError
+from illumos_lab.smf import fmri as names
+from illumos_lab.smf.repository import Properties, Property
+from illumos_lab.smf.restarter import Restarter
+
+_OK, _ERROR, _USAGE = 0, 1, 2
+_USAGE_TEXT = (
+    "Usage:\tsvccfg [-v] [-z zone] [-s FMRI] [command [args]]\n"
+    "\tsvccfg [-v] [-z zone] [-s FMRI] -f command-file\n"
+    "\tsvccfg [-?]\n"
+)
+_NOT_EMULATED = frozenset(
+    [
+        "import",
+        "export",
+        "apply",
+        "extract",
+        "cleanup",
+        "validate",
+        "inventory",
+        "archive",
+        "restore",
+        "repository",
+        "set",
+        "describe",
+        "delcust",
+        "editprop",
+        "listsnap",
+        "selectsnap",
+        "revert",
+        "listpg",
+        "delnotify",
+        "setnotify",
+        "listnotify",
+        "add",
+        "delete",
+        "delmethod",
+        "setenv",
+        "unsetenv",
+        "hash",
+    ]
+)
+_TYPES = frozenset(
+    [
+        "boolean",
+        "count",
+        "integer",
+        "time",
+        "astring",
+        "ustring",
+        "opaque",
+        "host",
+        "hostname",
+        "net_address",
+        "net_address_v4",
+        "net_address_v6",
+        "uri",
+        "fmri",
+    ]
+)
+
+
+class _Failed(Exception):
+    """The text is the message after the program's name."""
+
+
+@dataclass
+class _Session:
+    """A run of svccfg: a repository, and the entity that is selected."""
+
+    run: Invocation
+    restarter: Restarter
+    entity: str = ""
+
+    def services(self) -> list[str]:
+        return list(dict.fromkeys(names.split(fmri)[0] for fmri in self.restarter.instances))
+
+    def selected(self) -> str:
+        if not self.entity:
+            raise _Failed("An entity is not selected.")
+        return self.entity
+
+    def own(self) -> Properties:
+        """What was set on the selected entity itself."""
+        return self.restarter.repository.properties.setdefault(self.selected(), {})
+
+    def view(self) -> Properties:
+        """All properties of the selected entity."""
+        entity = self.selected()
+        if entity in self.restarter.instances:
+            return self.restarter.composed(entity)
+        first = next(fmri for fmri in self.restarter.instances if names.split(fmri)[0] == entity)
+        delivered = self.restarter.instances[first].service.properties
+        properties = {name: Property(kind, (value,)) for name, (kind, value) in delivered.items()}
+        return properties | self.own()
+
+    def save(self) -> None:
+        self.restarter.repository.save()
+
+    def privileged(self) -> None:
+        if not self.run.privileged:
+            raise _Failed("Permission denied.")
+
+
+def main(host: Host, run: Invocation) -> int:
+    """Run svccfg; exit status 0, 1 for failures, 2 for wrong usage."""
+    try:
+        options, words = getopt(run.argv, "vs:f:z:", permute=False)
+    except (UnknownOptionError, MissingValueError):
+        run.err(_USAGE_TEXT)
+        return _USAGE
+    given = dict(options)
+    if "f" in given and words:
+        run.err(_USAGE_TEXT)
+        return _USAGE
+    try:
+        session = _Session(run, host.smf.restarter(given.get("z", run.zone)))
+        if "s" in given:
+            _select(session, [given["s"]])
+    except (NoRepositoryError, _Failed) as error:
+        run.err(f"svccfg: {error}\n")
+        return _ERROR
+    if words:
+        return _command(session, words)
+    try:
+        text = read_file(host, run, given.get("f", "-"))
+    except OSError as error:
+        run.err(f"svccfg: Could not open {given['f']}: {system_error(error)}\n")
+        return _ERROR
+    status = _OK
+    for line in text.splitlines():
+        try:
+            parts = shlex.split(line, comments=True)
+        except ValueError:
+            run.err("svccfg: Syntax error.\n")
+            return _ERROR
+        if parts and parts[0] in ("exit", "quit", "end"):
+            break
+        if parts:
+            status = max(status, _command(session, parts))
+    return status
+
+
+def _command(session: _Session, words: list[str]) -> int:
+    name, *arguments = words
+    command = _COMMANDS.get(name)
+    try:
+        if name in _NOT_EMULATED:
+            raise _Failed(f"{name}: not emulated by illumos-lab")
+        if command is None:
+            raise _Failed("Syntax error.")
+        with session.restarter.changed:
+            command(session, arguments)
+    except _Failed as error:
+        session.run.err(f"svccfg: {error}\n")
+        return _ERROR
+    return _OK
+
+
+def _select(session: _Session, arguments: list[str]) -> None:
+    if len(arguments) != 1:
+        raise _Failed("Syntax error.")
+    wanted = arguments[0]
+    services = session.services()
+    instances = names.match(wanted, session.restarter.instances)
+    explicit = ":" in wanted.removeprefix("svc:/")
+    found = instances if explicit else [each for each in services if _names_service(wanted, each)]
+    found = found or instances
+    if not found:
+        raise _Failed(f"Pattern '{wanted}' doesn't match any instances or services")
+    if len(found) > 1:
+        listed = "".join(f"\n\t{fmri}" for fmri in found)
+        raise _Failed(f"Pattern '{wanted}' matches multiple entities:{listed}")
+    session.entity = found[0]
+
+
+def _names_service(wanted: str, service: str) -> bool:
+    return service == wanted or f"/{service}".endswith("/" + wanted.lstrip("/"))
+
+
+def _unselect(session: _Session, arguments: list[str]) -> None:
+    session.selected()
+    entity = session.entity
+    session.entity = names.split(entity)[0] if entity in session.restarter.instances else ""
+
+
+def _list(session: _Session, arguments: list[str]) -> None:
+    pattern = arguments[0] if arguments else "*"
+    if session.entity:
+        found = [
+            names.split(fmri)[1]
+            for fmri in session.restarter.instances
+            if names.split(fmri)[0] == session.entity
+        ]
+        found = [":properties", *found]
+    else:
+        found = [service.removeprefix(names.SCHEME) for service in session.services()]
+    session.run.out("".join(f"{each}\n" for each in found if fnmatch.fnmatchcase(each, pattern)))
+
+
+def _list_properties(session: _Session, arguments: list[str]) -> None:
+    pattern = arguments[0] if arguments else "*"
+    properties = session.view()
+    groups = session.restarter.repository.groups.get(session.entity, {})
+    rows: list[tuple[str, str, str]] = []
+    for group in sorted({name.partition("/")[0] for name in properties} | groups.keys()):
+        if _matches(group, pattern):
+            kind = groups.get(group, "framework" if group == "general" else "application")
+            rows.append((group, kind, ""))
+        for name in sorted(properties):
+            inside = name.partition("/")[0] == group
+            if inside and (_matches(name, pattern) or _matches(group, pattern)):
+                value = properties[name]
+                rows.append((name, value.type, " ".join(map(_show, value.values))))
+    if rows:
+        wide = max(len(name) for name, _, _ in rows)
+        kinds = max(len(kind) for _, kind, _ in rows)
+        session.run.out(
+            "".join(f"{n:<{wide}}  {k:<{kinds}}  {value}".rstrip() + "\n" for n, k, value in rows)
+        )
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(name, pattern)
+
+
+def _show(value: str) -> str:
+    return value if re.fullmatch(r"[A-Za-z0-9_./:@%+=,-]+", value) else '"' + value + '"'
+
+
+def _set_property(session: _Session, arguments: list[str]) -> None:
+    """``setprop group/name = [type:] value``, several values in parentheses."""
+    session.privileged()
+    text = " ".join(arguments)
+    match = re.fullmatch(r"\s*(\S+?)\s*=\s*(?:([a-z_0-9]+):\s*)?(.*)", text, re.DOTALL)
+    if match is None or "/" not in match[1]:
+        raise _Failed("Syntax error.")
+    name, kind, rest = match[1], match[2], match[3]
+    before = session.view().get(name)
+    if kind is not None and kind not in _TYPES:
+        if before is None:
+            raise _Failed(f'Unknown type "{kind}".')
+        rest, kind = f"{kind}:{rest}", None
+    if kind is None:
+        if before is None:
+            raise _Failed("Type required for new properties.")
+        kind = before.type
+    _check_group(session, name)
+    values = _values(rest)
+    for value in values:
+        _check_value(kind, value)
+    session.own()[name] = Property(kind, values)
+    session.save()
+
+
+def _check_group(session: _Session, name: str) -> None:
+    group = name.partition("/")[0]
+    known = {each.partition("/")[0] for each in session.view()}
+    known |= session.restarter.repository.groups.get(session.entity, {}).keys()
+    if group not in known:
+        raise _Failed(f'No such property group "{group}".')
+
+
+def _values(text: str) -> tuple[str, ...]:
+    text = text.strip()
+    if text.startswith("(") and text.endswith(")"):
+        try:
+            return tuple(shlex.split(text[1:-1]))
+        except ValueError as error:
+            raise _Failed("Syntax error.") from error
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        text = text[1:-1]
+    return (text,)
+
+
+def _check_value(kind: str, value: str) -> None:
+    numbers = {"count": r"\d+", "integer": r"-?\d+", "boolean": r"true|false|0|1"}
+    pattern = numbers.get(kind)
+    if pattern is not None and not re.fullmatch(pattern, value):
+        raise _Failed(f'Invalid "{kind}" value "{value}".')
+
+
+def _delete_property(session: _Session, arguments: list[str]) -> None:
+    session.privileged()
+    if len(arguments) != 1:
+        raise _Failed("Syntax error.")
+    name = arguments[0]
+    own = session.own()
+    groups = session.restarter.repository.groups.setdefault(session.entity, {})
+    doomed = [each for each in own if each == name or each.startswith(f"{name}/")]
+    if not doomed and name not in groups:
+        raise _Failed("No such property group or property." if "/" not in name else "Not found.")
+    for each in doomed:
+        del own[each]
+    groups.pop(name, None)
+    session.save()
+
+
+def _add_group(session: _Session, arguments: list[str]) -> None:
+    session.privileged()
+    if len(arguments) not in (2, 3):
+        raise _Failed("Syntax error.")
+    name, kind = arguments[:2]
+    groups = session.restarter.repository.groups.setdefault(session.selected(), {})
+    if name in groups or any(each.startswith(f"{name}/") for each in session.view()):
+        raise _Failed(f'Property group "{name}" already exists.')
+    groups[name] = kind
+    session.save()
+
+
+def _change_values(session: _Session, arguments: list[str], add: bool) -> None:
+    session.privileged()
+    if len(arguments) < 2:
+        raise _Failed("Syntax error.")
+    name, *rest = arguments
+    kind, colon, _ = rest[0].partition(":")
+    typed = bool(colon) and kind in _TYPES
+    value = " ".join(rest)
+    if typed:
+        value = value.partition(":")[2].strip()
+    before = session.view().get(name)
+    if before is None:
+        if not (add and typed):
+            raise _Failed(f'No such property "{name}".')
+        _check_group(session, name)
+        before = Property(kind, ())
+    values = tuple(each for each in before.values if each != value)
+    if not add and values == before.values:
+        raise _Failed(f'No such value "{value}".')
+    if add:
+        _check_value(before.type, value)
+        values = (*values, value)
+    session.own()[name] = Property(before.type, values)
+    session.save()
+
+
+def _add_value(session: _Session, arguments: list[str]) -> None:
+    _change_values(session, arguments, True)
+
+
+def _delete_value(session: _Session, arguments: list[str]) -> None:
+    _change_values(session, arguments, False)
+
+
+def _refresh(session: _Session, arguments: list[str]) -> None:
+    entity = session.selected()
+    if entity not in session.restarter.instances:
+        raise _Failed("An instance is not selected.")
+    session.privileged()
+    session.restarter.request(entity, refresh=True)
+
+
+_COMMANDS: dict[str, Callable[[_Session, list[str]], None]] = {
+    "select": _select,
+    "unselect": _unselect,
+    "list": _list,
+    "listprop": _list_properties,
+    "setprop": _set_property,
+    "delprop": _delete_property,
+    "delpropgroup": _delete_property,
+    "delpg": _delete_property,
+    "addpg": _add_group,
+    "addpropvalue": _add_value,
+    "delpropvalue": _delete_value,
+    "refresh": _refresh,
+}

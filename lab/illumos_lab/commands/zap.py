@@ -1,0 +1,70 @@
+"""zap: packages of Tribblix. Its commands for zones are scripts of their own and not emulated."""
+
+from __future__ import annotations
+
+from illumos_lab.host import Host
+from illumos_lab.invocation import Invocation
+from illumos_lab.packages import OVERLAYS, UnknownPackageError
+
+_USAGE = "Usage: zap command [options ...]\n"
+
+
+def main(host: Host, run: Invocation) -> int:
+    """Run zap install, install-overlay, list or version."""
+    if not run.argv:
+        run.err(_USAGE)
+        return 1
+    command, *operands = run.argv
+    root = host.zone_root(run.zone)
+    match command:
+        case "version":
+            run.out(f"{host.profile.uname_version}\n")
+            return 0
+        case "list" if not operands:
+            for package in host.packages.all_installed(root):
+                run.out(f"{package.name} {package.version}\n")
+            return 0
+        case "install" | "install-pkg":
+            return _install(host, run, operands)
+        case "install-overlay":
+            return _install_overlays(run, operands)
+        case _:
+            run.err(f"zap {command}: not emulated by illumos-lab\n")
+            return 1
+
+
+def _install(host: Host, run: Invocation, names: list[str]) -> int:
+    if not names:
+        run.err("Usage: zap install package ...\n")
+        return 1
+    if not run.privileged:
+        run.err("ERROR: you must be root to install packages\n")
+        return 1
+    root = host.zone_root(run.zone)
+    status = 0
+    for name in names:
+        try:
+            new = host.packages.install(root, name)
+        except UnknownPackageError:
+            run.err(f"ERROR: cannot find package {name}\n")
+            status = 1
+            continue
+        if new:
+            run.out(f"Installation of <{name}> was successful.\n")
+        else:
+            run.out(f"Package {name} is already installed\n")
+    return status
+
+
+def _install_overlays(run: Invocation, names: list[str]) -> int:
+    if not names:
+        run.err("Usage: zap install-overlay overlay ...\n")
+        return 1
+    unknown = [name for name in names if name not in OVERLAYS]
+    for name in unknown:
+        run.err(f"ERROR: Unknown overlay {name}\n")
+    if unknown:
+        return 1
+    for name in names:
+        run.out(f"Installing overlay {name}\n")
+    return 0

@@ -1,0 +1,782 @@
+"""zoneadm(8): administer zones."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from illumos_lab import zone_life, zoneadm_usage
+from illumos_lab.datasets import DatasetError
+from illumos_lab.getopt import MissingValueError, UnknownOptionError, getopt
+from illumos_lab.host import Host
+from illumos_lab.invocation import Invocation
+from illumos_lab.zone_brands import (
+    BRANDS,
+    NOT_A_DATASET,
+    Brand,
+    BrandUsageError,
+    InstallPlan,
+)
+from illumos_lab.zone_states import (
+    CONFIGURED,
+    GLOBAL,
+    INCOMPLETE,
+    INSTALLED,
+    READY,
+    RUNNING,
+    ZoneadmdError,
+)
+from illumos_lab.zonecfg.model import Configuration
+from illumos_lab.zonecfg.privileges import privilege_problem
+from illumos_lab.zonecfg.xmlfile import render
+
+_OK, _ERROR, _USAGE = range(3)
+_REFUSED_FS_TYPES = ("proc", "mntfs", "autofs", "nfs")
+
+
+class _Failed(Exception):
+    """The command ends with a message of its own.
+
+    Attributes:
+        status: exit status.
+    """
+
+    def __init__(self, text: str, status: int = _ERROR) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class _WrongUsage(Exception):
+    """The usage of the subcommand is to be shown; the text comes before it."""
+
+
+@dataclass
+class _Call:
+    """One run of a subcommand.
+
+    Attributes:
+        host, run: where and by whom.
+        zone: the zone; empty when none was named.
+        name: the subcommand.
+        words: its arguments.
+    """
+
+    host: Host
+    run: Invocation
+    zone: str
+    name: str
+    words: list[str]
+
+    @property
+    def state(self) -> str:
+        """The zone's state now."""
+        return self.host.zones.state(self.zone)
+
+    @property
+    def is_active(self) -> bool:
+        """The zone exists in the kernel."""
+        return self.host.zones.kernel_state(self.zone) is not None
+
+    def fail(self, text: str) -> _Failed:
+        """An error about the zone."""
+        return _Failed(f"zoneadm: zone '{self.zone}': {text}\n")
+
+    def relay(self, text: str) -> None:
+        """Print a line of zoneadmd."""
+        self.run.err(f"zone '{self.zone}': {text}\n")
+
+    def options(self, short: str) -> tuple[dict[str, str], list[str]]:
+        """Options and operands of the subcommand.
+
+        Raises:
+            _WrongUsage: an option that it has not got.
+        """
+        if self.words[:1] == ["-?"]:
+            raise _Failed(usage(self.name), _OK)
+        try:
+            found, operands = getopt(self.words, short, permute=False)
+        except UnknownOptionError as error:
+            raise _WrongUsage(f"{self.words[0]}: illegal option -- {str(error)[1:]}\n") from error
+        except MissingValueError as error:
+            raise _WrongUsage(
+                f"{self.words[0]}: option requires an argument -- {str(error)[1:]}\n"
+            ) from error
+        return dict(found), operands
+
+
+def main(host: Host, run: Invocation) -> int:
+    """Run zoneadm; returns 0, 1 for an error, or 2 for wrong usage."""
+    words = list(run.argv)
+    zone: str | None = None
+    while words and words[0].startswith("-") and len(words[0]) > 1:
+        word = words.pop(0)
+        letter, value = word[1], word[2:]
+        if letter == "?":
+            run.out(full_usage())
+            return _OK
+        if letter not in "zu" or not (value or words):
+            complaint = "option requires an argument" if letter in "zu" else "illegal option"
+            run.err(f"{run.path}: {complaint} -- {letter}\n{short_usage()}")
+            return _USAGE
+        value = value or words.pop(0)
+        zone = value if letter == "z" else _zone_of_uuid(host, value) or zone
+    if not words:
+        run.err(short_usage())
+        return _USAGE
+    name, arguments = words[0], words[1:]
+    if name == "help":
+        return _help(run, arguments)
+    command = _COMMANDS.get(name)
+    if command is None:
+        run.err(f"zoneadm: unknown subcommand: {name}\n{short_usage()}")
+        return _USAGE
+    call = _Call(host, run, zone or "", name, arguments)
+    try:
+        return _dispatch(call, command, named=zone is not None)
+    except _WrongUsage as wrong:
+        run.err(str(wrong) + usage(name))
+        return _USAGE
+    except _Failed as failed:
+        run.err(str(failed))
+        return failed.status
+
+
+def _dispatch(call: _Call, command: Callable[[_Call], int], named: bool) -> int:
+    if call.name == "list":
+        if named and not _is_readable(call):
+            raise _Failed(f"zoneadm: {call.zone}: No such zone configured\n")
+        return _list(call, named)
+    if not named:
+        raise _Failed("zoneadm: zone name or uuid required\n" + short_usage(), _USAGE)
+    if call.zone != GLOBAL and not call.host.zones.exists(call.zone):
+        raise _Failed(f"zoneadm: {call.zone}: No such zone configured\n")
+    _check_caller(call)
+    return command(call)
+
+
+def _is_readable(call: _Call) -> bool:
+    zones = call.host.zones
+    if call.zone == GLOBAL:
+        return True
+    if call.run.zone != GLOBAL:
+        return call.zone == call.run.zone
+    return zones.exists(call.zone) and zones.store.path(call.zone).exists()
+
+
+def _check_caller(call: _Call) -> None:
+    """Who may do it, and not to the global zone."""
+    if call.run.zone != GLOBAL:
+        if call.name in ("halt", "shutdown", "reboot"):
+            raise _Failed(f"zoneadm: use {call.name}(8) to {call.name} this zone.\n")
+        raise _Failed(f"zoneadm: must be in the global zone to {call.name} a zone.\n")
+    if not call.run.privileged and call.name != "verify":
+        raise _Failed(f"zoneadm: only a privileged user may {call.name} a zone.\n")
+    if call.zone == GLOBAL:
+        raise _Failed(f"zoneadm: {call.name} operation is invalid for the global zone.\n")
+    if call.zone.startswith("SUNW"):
+        raise _Failed(f"zoneadm: {call.name} operation is invalid for zones starting with SUNW.\n")
+
+
+def _zone_of_uuid(host: Host, identity: str) -> str | None:
+    entries = host.zones.store.index.entries()
+    return next((entry.name for entry in entries if entry.uuid == identity), None)
+
+
+# Usage -------------------------------------------------------------------------------------------
+
+
+def usage(name: str) -> str:
+    """Synopsis and description of a subcommand."""
+    synopsis, description = zoneadm_usage.SUBCOMMANDS[name]
+    return f"usage:\t{synopsis}\n{description}"
+
+
+def short_usage() -> str:
+    """The synopses of all subcommands."""
+    lines = (f"{synopsis}\n" for synopsis, _ in zoneadm_usage.SUBCOMMANDS.values())
+    return zoneadm_usage.HEAD + "Subcommands:\n\n" + "".join(lines) + "\n"
+
+
+def full_usage() -> str:
+    """The whole help text."""
+    blocks = (f"{s}\n{description}\n" for s, description in zoneadm_usage.SUBCOMMANDS.values())
+    return zoneadm_usage.HEAD + "Subcommands:\n\n" + "".join(blocks)
+
+
+def _help(run: Invocation, words: list[str]) -> int:
+    if not words:
+        run.out(full_usage())
+        return _OK
+    if words[0] not in zoneadm_usage.SUBCOMMANDS:
+        run.err(short_usage())
+        return _USAGE
+    run.err(usage(words[0]))
+    return _OK
+
+
+# list --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Line:
+    zone_id: str
+    name: str
+    state: str
+    zonepath: str
+    uuid: str
+    brand: str
+    ip_type: str
+    debug_id: str
+
+
+def _list(call: _Call, named: bool) -> int:
+    options, operands = call.options("pv" if named else "cinpv")
+    if named and operands:
+        raise _WrongUsage("")
+    if "p" in options and "v" in options:
+        raise _Failed("zoneadm: list -p and -v are mutually exclusive.\n")
+    host, run = call.host, call.run
+    names = [call.zone] if named else _listed(call, options)
+    lines = [_line(call, name) for name in names]
+    if "v" in options:
+        run.out(_verbose("ID", "NAME", "STATUS", "PATH", "BRAND", "IP"))
+    status = _OK
+    for line in lines:
+        if line is None:
+            status = _ERROR if named else _OK
+            continue
+        if "v" in options:
+            run.out(_verbose(line.zone_id, line.name, line.state, line.zonepath, line.brand, line.ip_type))
+        elif "p" in options:
+            path = line.zonepath.replace(":", "\\:")
+            fields = [line.zone_id, line.name, line.state, path, line.uuid, line.brand]
+            fields.append(line.ip_type)
+            if host.profile.list_has_debug_id:
+                fields.append(line.debug_id)
+            run.out(":".join(fields) + "\n")
+        else:
+            run.out(line.name + "\n")
+    return status
+
+
+def _verbose(*columns: str) -> str:
+    zone_id, name, state, path, brand, ip_type = columns
+    return f"{zone_id:>4} {name:<16} {state:<10} {path:<30} {brand:<8} {ip_type:<6}\n"
+
+
+def _listed(call: _Call, options: dict[str, str]) -> list[str]:
+    zones = call.host.zones
+    if call.run.zone != GLOBAL:
+        return [call.run.zone]
+    active = [zone.name for zone in zones.all_active()]
+    names = active if "n" in options else [GLOBAL, *active]
+    wanted = {"c": (CONFIGURED, INCOMPLETE, INSTALLED), "i": (INSTALLED,)}
+    states = {state for letter in options for state in wanted.get(letter, ())}
+    return names + [
+        entry.name
+        for entry in zones.store.index.entries()
+        if entry.name not in (GLOBAL, *active) and entry.state in states
+    ]
+
+
+def _line(call: _Call, name: str) -> _Line | None:
+    """What is known of a zone; None, with or without a word, when it cannot be read."""
+    zones = call.host.zones
+    entry = zones.entry(name)
+    identity = entry.uuid if entry else ""
+    if name == GLOBAL:
+        return _Line("0", GLOBAL, RUNNING, "/", identity, "ipkg", "shared", "0")
+    active = zones.active(name)
+    try:
+        configuration = active.configuration if active else zones.config(name)
+    except LookupError:
+        call.run.err(f"zoneadm: {name}: could not get brand name: Wrong document type\n")
+        return None
+    brand = zones.store.brand_of(configuration)
+    if brand not in zones.store.brands():
+        return None
+    zone_id = str(active.zone_id) if active else "-"
+    ip_type = "excl" if configuration.exclusive_ip else "shared"
+    path = "/" if call.run.zone == name else configuration.zonepath
+    debug_id = configuration.root.get("debugid")
+    return _Line(zone_id, name, zones.state(name), path, identity, brand, ip_type, debug_id)
+
+
+# verify ------------------------------------------------------------------------------------------
+
+
+def _verify(call: _Call) -> int:
+    _, operands = call.options("")
+    if operands:
+        raise _WrongUsage("")
+    if call.state == INCOMPLETE:
+        raise call.fail("zone is incomplete; uninstall required.")
+    _check_configuration(call)
+    return _OK
+
+
+def _check_configuration(call: _Call) -> Configuration:
+    """The zone's configuration, found to be fit for this host.
+
+    Raises:
+        _Failed: it is not.
+    """
+    try:
+        configuration = call.host.zones.config(call.zone)
+    except LookupError as error:
+        raise _Failed(f"zoneadm: {call.zone}: No such zone configured\n") from error
+    brand = call.host.zones.store.brand_of(configuration)
+    if brand not in call.host.zones.store.brands():
+        raise _Failed(f"zoneadm: zone '{call.zone}': unable to load brand '{brand}'\n")
+    problems = [
+        *_zonepath_problems(call, configuration),
+        *_filesystem_problems(call, configuration),
+        *_dataset_problems(call, configuration),
+    ]
+    word = privilege_problem(configuration.get("limitpriv"))
+    if word is not None:
+        problems.append(f'privilege "{word}" is not permitted within the zone\'s privilege set')
+    for problem in problems:
+        call.run.err(problem + "\n")
+    _warn_of_networks(call, configuration)
+    if problems:
+        raise _Failed(f"zoneadm: zone {call.zone} failed to verify\n")
+    return configuration
+
+
+def _zonepath_problems(call: _Call, configuration: Configuration) -> list[str]:
+    zonepath = configuration.zonepath
+    if not zonepath.startswith("/"):
+        return [f"{zonepath} is not an absolute path."]
+    root = call.host.root
+    path = root
+    for part in zonepath.strip("/").split("/"):
+        path = path / part
+        if path.is_symlink():
+            return [f"{zonepath}: symbolic links are not allowed in a zonepath."]
+    problems = []
+    parent = root / zonepath.lstrip("/").rpartition("/")[0]
+    if parent.exists() and parent != root and parent.stat().st_mode & 0o022:
+        problems.append(f"{zonepath.rpartition('/')[0]} is writable by group or others, and must not be.")
+    for entry in call.host.zones.store.index.entries():
+        if entry.name in (GLOBAL, call.zone) or entry.state == CONFIGURED:
+            continue
+        if _overlap(zonepath, entry.zonepath):
+            problems.append(
+                f"{call.zone} zonepath ({zonepath}) and {entry.name} zonepath ({entry.zonepath}) overlap."
+            )
+    if path.is_dir() and path.stat().st_mode & 0o077:
+        call.run.err(f"{zonepath}: changing permissions to 0700.\n")
+        path.chmod(0o700)
+    return problems
+
+
+def _overlap(one: str, other: str) -> bool:
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+
+def _filesystem_problems(call: _Call, configuration: Configuration) -> list[str]:
+    problems = []
+    brand = call.host.zones.store.brand_of(configuration)
+    for filesystem in configuration.filesystems():
+        if filesystem.type in _REFUSED_FS_TYPES:
+            problems.append(f"cannot verify fs {filesystem.dir}: type {filesystem.type} is not allowed.")
+        elif (
+            filesystem.type == "lofs"
+            and brand != "sparse-root"
+            and not call.host.path(GLOBAL, filesystem.special).exists()
+        ):
+            problems.append(
+                f"could not verify fs {filesystem.dir}: could not access {filesystem.special}: "
+                "No such file or directory"
+            )
+    return problems
+
+
+def _dataset_problems(call: _Call, configuration: Configuration) -> list[str]:
+    return [
+        f"could not verify zfs dataset {name}: dataset does not exist"
+        for name in configuration.datasets()
+        if call.host.datasets.get(name) is None
+    ]
+
+
+def _warn_of_networks(call: _Call, configuration: Configuration) -> None:
+    """A missing interface is no error here: it may still come, and boot fails without it."""
+    for net in configuration.nets():
+        if net.global_nic or call.host.links.get(net.physical) is not None:
+            continue
+        if configuration.exclusive_ip:
+            call.run.err(f"WARNING: skipping network interface '{net.physical}': object not found\n")
+        else:
+            call.run.err(
+                f"WARNING: skipping network interface '{net.physical}' which may not be "
+                "present/plumbed in the global zone.\n"
+            )
+
+
+# install, clone, uninstall -----------------------------------------------------------------------
+
+
+def _check_fresh(call: _Call) -> None:
+    """The state that install, clone and attach need."""
+    if call.is_active:
+        raise call.fail(f"{call.name} operation is invalid for running zones.")
+    if call.state == INSTALLED:
+        raise call.fail("is already installed.")
+    if call.state == INCOMPLETE:
+        raise call.fail("zone is incomplete; uninstall required.")
+
+
+def _brand_of(call: _Call, configuration: Configuration) -> Brand:
+    name = call.host.zones.store.brand_of(configuration)
+    brand = BRANDS.get(name)
+    if brand is None:
+        raise call.fail(f"installing brand '{name}' is not emulated by illumos-lab")
+    return brand
+
+
+def _install(call: _Call) -> int:
+    _check_fresh(call)
+    configuration = _check_configuration(call)
+    brand = _brand_of(call, configuration)
+    with call.host.zones.locked(call.zone):
+        if call.state == INSTALLED:
+            # The one that was waited for has done it; the real program would install once more.
+            raise call.fail("is already installed.")
+        call.host.zones.set_state(call.zone, INCOMPLETE)
+        _make_zonepath(call, configuration.zonepath)
+        try:
+            plan = brand.parse_install(call.words)
+        except BrandUsageError as wrong:
+            call.run.err(str(wrong))
+            return _ERROR
+        if not _run_brand_install(call, configuration, brand, plan):
+            return _ERROR
+        call.host.zones.set_state(call.zone, INSTALLED)
+    return _OK
+
+
+def _run_brand_install(call: _Call, configuration: Configuration, brand: Brand, plan: InstallPlan) -> bool:
+    host, zonepath = call.host, configuration.zonepath
+    if brand.needs_dataset and host.datasets.by_mountpoint(zonepath) is None:
+        call.run.err(NOT_A_DATASET)
+        return False
+    if not plan.silent:
+        call.run.out(f"Preparing image of brand {brand.name}.\n")
+    zone_life.pause(host, brand.seconds)
+    host.runtime.create_zone_root(zonepath, brand.name)
+    try:
+        host.packages.populate(host.zone_root(call.zone), brand.name, plan.packages)
+    except (LookupError, OSError) as error:
+        call.run.err(f"ERROR: failed to install package: {error}\n")
+        return False
+    if not plan.silent:
+        call.run.out(f"Installation of zone {call.zone} complete.\n")
+    return True
+
+
+def _make_zonepath(call: _Call, zonepath: str) -> None:
+    host = call.host
+    path = host.root / zonepath.lstrip("/")
+    if host.datasets.by_mountpoint(zonepath) is None:
+        parent, _, name = zonepath.rpartition("/")
+        dataset = host.datasets.by_mountpoint(parent or "/")
+        if dataset is not None and not path.exists():
+            _make_dataset(call, f"{dataset.name}/{name}")
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+
+
+def _make_dataset(call: _Call, name: str) -> None:
+    """A dataset that cannot be made is only told of; the zone then lives in a plain directory."""
+    try:
+        call.host.datasets.create(name, {}, False)
+    except DatasetError as error:
+        call.run.err(f"zoneadm: zone '{call.zone}': {error}\n")
+    else:
+        call.run.out("A ZFS file system has been created for this zone.\n")
+
+
+def _clone(call: _Call) -> int:
+    options, operands = call.options("m:s:")
+    if len(operands) != 1:
+        raise _WrongUsage("")
+    if options.get("m", "copy") != "copy":
+        raise _WrongUsage("")
+    source = operands[0]
+    zones = call.host.zones
+    _check_fresh(call)
+    if not zones.exists(source) or source == GLOBAL:
+        raise _Failed(f"zoneadm: {source}: No such zone configured\n")
+    if zones.kernel_state(source) is not None:
+        raise _Failed("zoneadm: clone operation is invalid for running zones.\n")
+    if zones.state(source) != INSTALLED:
+        raise _Failed(f"zoneadm: zone {source} is {zones.state(source)}; {INSTALLED} is required.\n")
+    configuration = _check_configuration(call)
+    origin = zones.config(source)
+    if zones.store.brand_of(origin) != zones.store.brand_of(configuration):
+        raise _Failed(f"zoneadm: Zones '{source}' and '{call.zone}' have different brand types.\n")
+    _warn_of_shared_settings(call, configuration, origin)
+    brand = _brand_of(call, configuration)
+    with zones.locked(call.zone):
+        zones.set_state(call.zone, INCOMPLETE)
+        _make_zonepath(call, configuration.zonepath)
+        call.run.out(f"Copying {origin.zonepath}...\n")
+        zone_life.pause(call.host, brand.seconds / 2)
+        call.host.runtime.create_zone_root(configuration.zonepath, brand.name)
+        call.host.packages.populate(call.host.zone_root(call.zone), brand.name, [])
+        _copy_files(call.host.zone_root(source), call.host.zone_root(call.zone))
+        _unconfigure(call.host.zone_root(call.zone))
+        zones.set_state(call.zone, INSTALLED)
+    return _OK
+
+
+def _warn_of_shared_settings(call: _Call, configuration: Configuration, origin: Configuration) -> None:
+    theirs = {net.address or net.allowed_address for net in origin.nets()}
+    for net in configuration.nets():
+        address = net.address or net.allowed_address
+        if address and address in theirs:
+            call.run.err(f"WARNING: network address '{address}' is configured in both zones.\n")
+
+
+def _copy_files(source: Path, target: Path) -> None:
+    """Copy what an administrator may have changed: everything outside the image's programs."""
+    for name in ("etc", "var", "root", "home", "opt", "export"):
+        if (source / name).is_dir():
+            shutil.copytree(
+                source / name,
+                target / name,
+                symlinks=True,
+                dirs_exist_ok=True,
+                ignore=shutil.ignore_patterns("run"),
+            )
+
+
+def _unconfigure(root: Path) -> None:
+    """Take the identity of the original out of a clone."""
+    etc = root / "etc"
+    doomed = [*etc.glob("hostname.*"), *etc.glob("hostname6.*"), *etc.glob("dhcp.*")]
+    doomed += [etc / name for name in ("defaultrouter", "nodename", "resolv.conf")]
+    doomed += [etc / "ipadm/ipadm.conf", etc / "dladm/datalink.conf", etc / "inet/static_routes"]
+    for path in doomed:
+        path.unlink(missing_ok=True)
+
+
+def _uninstall(call: _Call) -> int:
+    options, _ = call.options("F")
+    if call.is_active:
+        raise call.fail("uninstall operation is invalid for running zones.")
+    if call.state == CONFIGURED:
+        raise call.fail(f"is already in state '{CONFIGURED}'.")
+    if "F" not in options:
+        if not call.run.stdin_isatty():
+            raise _Failed("Input not from terminal and -F not specified: uninstall not done.\n")
+        call.run.out(f"Are you sure you want to uninstall zone {call.zone} (y/[n])? ")
+        if not _answer(call.run):
+            return _OK
+    with call.host.zones.locked(call.zone):
+        zonepath = call.host.zones.zonepath(call.zone)
+        call.host.zones.set_state(call.zone, INCOMPLETE)
+        call.host.runtime.destroy_zone_root(zonepath)
+        _remove_zonepath(call, zonepath)
+        call.host.zones.set_state(call.zone, CONFIGURED)
+    return _OK
+
+
+def _answer(run: Invocation) -> bool:
+    return os.read(run.stdin, 64)[:1].lower() == b"y"
+
+
+def _remove_zonepath(call: _Call, zonepath: str) -> None:
+    host = call.host
+    dataset = host.datasets.by_mountpoint(zonepath)
+    if dataset is not None:
+        try:
+            host.datasets.destroy(dataset.name, True)
+        except DatasetError as error:
+            call.run.err(f"zoneadm: zone '{call.zone}': {error}\n")
+    path = host.root / zonepath.lstrip("/")
+    if not path.exists():
+        return
+    shutil.rmtree(path / "root", ignore_errors=True)
+    try:
+        path.rmdir()
+    except OSError:
+        call.run.err(
+            f"WARNING: Unable to completely remove {zonepath}\n"
+            "because it contains additional user data.  Only the standard directory\n"
+            "entries have been removed.\n"
+        )
+
+
+# attach, detach, move, mark ----------------------------------------------------------------------
+
+
+def _check_installed(call: _Call) -> None:
+    if call.is_active:
+        raise call.fail(f"{call.name} operation is invalid for running zones.")
+    if call.state != INSTALLED:
+        raise call.fail(f"must be installed before {call.name}.")
+
+
+def _detach(call: _Call) -> int:
+    options, _ = call.options("n")
+    _check_installed(call)
+    configuration = call.host.zones.config(call.zone)
+    text = render(configuration.document)
+    if "n" in options:
+        call.run.out(text)
+        return _OK
+    with call.host.zones.locked(call.zone):
+        zonepath = call.host.root / configuration.zonepath.lstrip("/")
+        (zonepath / "SUNWdetached.xml").write_text(text)
+        call.host.zones.set_state(call.zone, CONFIGURED)
+    return _OK
+
+
+def _attach(call: _Call) -> int:
+    options, operands = call.options("Fn:uU")
+    if operands or ("F" in options and "n" in options):
+        raise _WrongUsage("")
+    if call.is_active:
+        raise call.fail("attach operation is invalid for running zones.")
+    if call.state == INSTALLED:
+        raise call.fail("is already installed.")
+    if call.state == INCOMPLETE and not {"F", "U"} & options.keys():
+        raise call.fail("zone is incomplete; uninstall required.")
+    configuration = _check_configuration(call)
+    if "n" in options:
+        return _OK
+    zonepath = call.host.root / configuration.zonepath.lstrip("/")
+    manifest = zonepath / "SUNWdetached.xml"
+    if not manifest.exists() and "F" not in options:
+        raise _Failed(f"zoneadm: could not read manifest: {configuration.zonepath}\n")
+    with call.host.zones.locked(call.zone):
+        call.host.runtime.mount_zone_root(configuration.zonepath)
+        if manifest.exists():
+            if "F" in options:
+                manifest.rename(zonepath / "SUNWattached.xml")
+            else:
+                manifest.unlink()
+        call.host.zones.set_state(call.zone, INSTALLED)
+    return _OK
+
+
+def _mark(call: _Call) -> int:
+    _, operands = call.options("")
+    if operands != [INCOMPLETE]:
+        raise _WrongUsage("")
+    if call.is_active:
+        raise call.fail("mark operation is invalid for running zones.")
+    with call.host.zones.locked(call.zone):
+        call.host.zones.set_state(call.zone, INCOMPLETE)
+    return _OK
+
+
+def _move(call: _Call) -> int:
+    raise call.fail("move is not emulated by illumos-lab.")
+
+
+# boot, ready, halt, shutdown, reboot -------------------------------------------------------------
+
+
+def _relayed(call: _Call, work: Callable[[Host, str], None], call_failed: bool) -> int:
+    """Let zoneadmd do something, and pass on what it says when it fails."""
+    try:
+        work(call.host, call.zone)
+    except ZoneadmdError as error:
+        for line in error.lines:
+            call.relay(line)
+        if call_failed:
+            raise call.fail("call to zoneadmd failed") from error
+        return _ERROR
+    return _OK
+
+
+def _boot(call: _Call) -> int:
+    call.options("")
+    if call.state == RUNNING:
+        call.relay("zone is already booted")
+        return _OK
+    if call.state not in (INSTALLED, READY):
+        raise call.fail("must be installed before boot.")
+    _check_configuration(call)
+    with call.host.zones.locked(call.zone):
+        if call.state == RUNNING:
+            call.relay("zone is already booted")
+            return _OK
+        return _relayed(call, zone_life.boot, call_failed=True)
+
+
+def _ready(call: _Call) -> int:
+    call.options("")
+    if call.state == READY:
+        call.relay("zone is already ready")
+        return _OK
+    if call.state not in (INSTALLED, RUNNING):
+        raise call.fail("must be installed before ready.")
+    _check_configuration(call)
+    with call.host.zones.locked(call.zone):
+        zone_life.halt(call.host, call.zone)
+        return _relayed(call, zone_life.ready, call_failed=True)
+
+
+def _halt(call: _Call) -> int:
+    call.options("")
+    if call.state in (CONFIGURED, INCOMPLETE):
+        call.relay(f"halt operation is invalid for zones in state '{call.state}'")
+        return _ERROR
+    with call.host.zones.locked(call.zone):
+        if call.state == INSTALLED:
+            call.relay("zone is already halted")
+            return _OK
+        return _relayed(call, zone_life.halt, call_failed=False)
+
+
+def _shutdown(call: _Call) -> int:
+    options, _ = call.options("r")
+    _check_running(call)
+    work = zone_life.reboot if "r" in options else zone_life.shutdown
+    return _relayed(call, work, call_failed=False)
+
+
+def _reboot(call: _Call) -> int:
+    call.options("")
+    _check_running(call)
+    return _relayed(call, zone_life.reboot, call_failed=False)
+
+
+def _check_running(call: _Call) -> None:
+    if not call.is_active:
+        raise call.fail("not running")
+    if call.state == READY:
+        raise _Failed(f"zone '{call.zone}': {call.name} operation is invalid for zones in state 'ready'\n")
+
+
+def _sysboot(call: _Call) -> int:
+    if call.state == INSTALLED:
+        call.host.runtime.mount_zone_root(call.host.zones.zonepath(call.zone))
+    return _OK
+
+
+_COMMANDS: dict[str, Callable[[_Call], int]] = {
+    "attach": _attach,
+    "boot": _boot,
+    "clone": _clone,
+    "detach": _detach,
+    "halt": _halt,
+    "install": _install,
+    "list": lambda call: _list(call, named=True),
+    "mark": _mark,
+    "move": _move,
+    "ready": _ready,
+    "reboot": _reboot,
+    "shutdown": _shutdown,
+    "sysboot": _sysboot,
+    "uninstall": _uninstall,
+    "verify": _verify,
+}

@@ -1,0 +1,576 @@
+"""ZFS as far as administrators of zones use it: a tree of file systems, each a directory of the host.
+
+Space is not accounted for; sizes are figures of a fresh system. See zfs(8) and zfsprops(7).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from illumos_lab.conffile import replace_file
+
+if TYPE_CHECKING:
+    from illumos_lab.host import Host
+
+PLACE = "etc/zfs/datasets.json"
+POOL = "rpool"
+
+USED, AVAILABLE, REFERENCED = 98304, 34359738368, 98304
+POOL_SIZE, POOL_ALLOCATED = 42681237504, 8321499136
+
+_COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\- ]*")
+_SNAPSHOT = re.compile(r"[A-Za-z0-9_.:\- ]+")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([BKMGTPE]?)B?", re.IGNORECASE)
+_UNITS = "BKMGTPE"
+
+
+class DatasetError(Exception):
+    """A dataset cannot be made, changed or removed; the text is the command's whole message."""
+
+
+def parse_size(text: str) -> int | None:
+    """Bytes of a size such as ``10G``; 0 for ``none``; None when it is no size."""
+    if text == "none":
+        return 0
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        return None
+    return int(float(match[1]) * 1024 ** _UNITS.index(match[2].upper() or "B"))
+
+
+def nice_size(number: int) -> str:
+    """A size as people read it: at most five characters, such as ``1.50G``."""
+    index = 0
+    scaled = float(number)
+    while scaled >= 1024 and index < len(_UNITS) - 1:
+        scaled /= 1024
+        index += 1
+    unit = _UNITS[index] if index else ""
+    if scaled == int(scaled):
+        return f"{int(scaled)}{unit}"
+    for digits in (2, 1, 0):
+        text = f"{scaled:.{digits}f}{unit}"
+        if len(text) <= 5:
+            break
+    return text
+
+
+@dataclass(frozen=True)
+class Property:
+    """A property that may be set.
+
+    Attributes:
+        default: its value when nobody set it.
+        inherited: children take the parent's value.
+        valid: tells whether a value is allowed.
+        values: what an error message offers.
+        size: the value is a number of bytes.
+    """
+
+    default: str
+    inherited: bool = True
+    valid: Callable[[str], bool] = lambda value: True
+    values: str = ""
+    size: bool = False
+
+
+def _choice(default: str, *others: str, inherited: bool = True) -> Property:
+    allowed = (default, *others)
+    return Property(default, inherited, allowed.__contains__, " | ".join(allowed))
+
+
+def _is_mountpoint(value: str) -> bool:
+    return value in ("none", "legacy") or value.startswith("/")
+
+
+_SIZES = {
+    name: Property("none", False, lambda value: parse_size(value) is not None, "<size>", True)
+    for name in ("quota", "reservation", "refquota", "refreservation")
+}
+
+PROPERTIES: dict[str, Property] = {
+    "mountpoint": Property("", True, _is_mountpoint, "<path> | legacy | none"),
+    **_SIZES,
+    "recordsize": Property("128K", True, lambda value: parse_size(value) is not None, "", True),
+    "sharenfs": Property("off"),
+    "sharesmb": Property("off"),
+    "checksum": _choice("on", "off", "fletcher2", "fletcher4", "sha256", "sha512"),
+    "compression": Property(
+        "off",
+        True,
+        lambda value: bool(re.fullmatch(r"on|off|lzjb|gzip(-[1-9])?|zle|lz4|zstd.*", value)),
+        "on | off | lzjb | gzip | gzip-[1-9] | zle | lz4",
+    ),
+    "atime": _choice("on", "off"),
+    "devices": _choice("on", "off"),
+    "exec": _choice("on", "off"),
+    "setuid": _choice("on", "off"),
+    "readonly": _choice("off", "on"),
+    "zoned": _choice("off", "on"),
+    "snapdir": _choice("hidden", "visible"),
+    "aclinherit": _choice("restricted", "discard", "noallow", "passthrough", "passthrough-x"),
+    "aclmode": _choice("discard", "groupmask", "passthrough", "restricted"),
+    "canmount": _choice("on", "off", "noauto", inherited=False),
+    "copies": _choice("1", "2", "3"),
+    "primarycache": _choice("all", "none", "metadata"),
+    "secondarycache": _choice("all", "none", "metadata"),
+    "logbias": _choice("latency", "throughput"),
+    "dedup": _choice("off", "on", "verify", "sha256"),
+    "sync": _choice("standard", "always", "disabled"),
+    "nbmand": _choice("off", "on"),
+    "xattr": _choice("on", "off"),
+    "vscan": _choice("off", "on"),
+}
+"""Properties of file systems that may be set, in the order of ``zfs get all``."""
+
+READ_ONLY = (
+    "type", "creation", "used", "available", "referenced", "compressratio", "mounted", "origin",
+    "usedbysnapshots", "usedbydataset", "usedbychildren", "written", "logicalused", "volsize",
+    "name", "avail", "refer",
+)  # fmt: skip
+"""Properties that only ZFS itself sets."""
+
+
+@dataclass
+class Dataset:
+    """One dataset.
+
+    Attributes:
+        name: its whole name.
+        type: ``filesystem``, ``volume`` or ``snapshot``.
+        created: seconds since the epoch.
+        local: properties set on it; user properties have a colon in their names.
+        mounted: it is mounted.
+        size: of a volume, in bytes.
+    """
+
+    name: str
+    type: str = "filesystem"
+    created: int = field(default_factory=lambda: int(time.time()))
+    local: dict[str, str] = field(default_factory=dict)
+    mounted: bool = False
+    size: int = 0
+
+    @property
+    def parent(self) -> str:
+        """Name of the dataset above; that of the file system for a snapshot."""
+        if "@" in self.name:
+            return self.name.partition("@")[0]
+        return self.name.rpartition("/")[0]
+
+
+class Datasets:
+    """The pool of a host and its datasets."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._datasets: dict[str, Dataset] = {}
+        self._lock = threading.RLock()
+
+    def boot(self) -> None:
+        """Load what is there, or lay out a fresh pool; mount what is to be mounted."""
+        path = self._host.root / PLACE
+        if path.exists():
+            items = json.loads(path.read_text())
+            self._datasets = {item["name"]: Dataset(**item) for item in items}
+        else:
+            self._lay_out()
+            self._save()
+        for dataset in self._datasets.values():
+            place = self.mount_place(dataset)
+            dataset.mounted = place is not None and self.value(dataset, "canmount") == "on"
+            if dataset.mounted:
+                self._directory(dataset).mkdir(parents=True, exist_ok=True)
+
+    def _lay_out(self) -> None:
+        profile = self._host.profile
+        root = f"{POOL}/ROOT"
+        environment = f"{root}/{profile.name}"
+        for name, local in (
+            (POOL, {}),
+            (root, {"mountpoint": "legacy"}),
+            (environment, {"mountpoint": "/", "canmount": "noauto"}),
+            (f"{POOL}/export", {"mountpoint": "/export"}),
+            (f"{POOL}/export/home", {}),
+        ):
+            self._datasets[name] = Dataset(name, local=dict(local))
+        zones = Dataset(profile.zones_dataset)
+        self._datasets[zones.name] = zones
+        if self.value(zones, "mountpoint") != profile.zones_parent:
+            zones.local["mountpoint"] = profile.zones_parent
+
+    # Reading -----------------------------------------------------------------------------------
+    def all(self) -> list[Dataset]:
+        """Every dataset, parents before children, in alphabetical order."""
+        with self._lock:
+            return [self._datasets[name] for name in sorted(self._datasets, key=_sort_key)]
+
+    def get(self, name: str) -> Dataset | None:
+        """The dataset of that name."""
+        with self._lock:
+            return self._datasets.get(name)
+
+    def children(self, name: str) -> list[Dataset]:
+        """Everything below a dataset, snapshots included, nearest first."""
+        return [each for each in self.all() if each.name.startswith((f"{name}/", f"{name}@"))]
+
+    def by_mountpoint(self, path: str) -> Dataset | None:
+        """The mounted dataset whose mountpoint is exactly that directory."""
+        wanted = path.rstrip("/") or "/"
+        with self._lock:
+            for dataset in self._datasets.values():
+                if dataset.mounted and self.mount_place(dataset) == wanted:
+                    return dataset
+        boot = self.get(f"{POOL}/ROOT/{self._host.profile.name}")
+        return boot if wanted == "/" else None
+
+    def source(self, dataset: Dataset, name: str) -> str:
+        """Where a property's value comes from: ``local``, ``default``, ``inherited from X``."""
+        if name in dataset.local:
+            return "local"
+        known = PROPERTIES.get(name)
+        if known is None or known.inherited:
+            above = self.get(dataset.parent)
+            while above is not None:
+                if name in above.local:
+                    return f"inherited from {above.name}"
+                above = self.get(above.parent)
+        return "default"
+
+    def value(self, dataset: Dataset, name: str) -> str:
+        """Value of a settable or user property, inherited where it may be; ``-`` when there is none."""
+        if name in dataset.local:
+            return dataset.local[name]
+        known = PROPERTIES.get(name)
+        if name == "mountpoint":
+            return self._inherited_mountpoint(dataset)
+        source = self.source(dataset, name)
+        if source.startswith("inherited"):
+            above = self.get(source.removeprefix("inherited from "))
+            assert above is not None
+            return above.local[name]
+        return known.default if known else "-"
+
+    def _inherited_mountpoint(self, dataset: Dataset) -> str:
+        below = ""
+        above: Dataset | None = dataset
+        while above is not None and "mountpoint" not in above.local:
+            below = f"/{above.name.rpartition('/')[2]}{below}"
+            above = self.get(above.parent)
+        base = above.local["mountpoint"] if above is not None else ""
+        return base if base in ("none", "legacy") else base.rstrip("/") + below
+
+    def mount_place(self, dataset: Dataset) -> str | None:
+        """Where a file system is to be mounted; None when it is not."""
+        if dataset.type != "filesystem" or self.value(dataset, "zoned") == "on":
+            return None
+        place = self.value(dataset, "mountpoint")
+        if place in ("none", "legacy") or self.value(dataset, "canmount") == "off":
+            return None
+        return place
+
+    # Changing ----------------------------------------------------------------------------------
+    def create(
+        self,
+        name: str,
+        properties: Mapping[str, str] | None = None,
+        parents: bool = False,
+        *,
+        size: int = 0,
+    ) -> Dataset:
+        """Create and mount a file system, or a volume when a size is given.
+
+        Raises:
+            DatasetError: see zfs(8) create.
+        """
+        with self._lock:
+            failed = f"cannot create '{name}': "
+            self._check_name(name, failed)
+            local = dict(properties or {})
+            self._check_properties(local, failed)
+            if name in self._datasets:
+                if parents:
+                    return self._datasets[name]
+                raise DatasetError(failed + "dataset already exists")
+            parent = self.get(name.rpartition("/")[0])
+            if parent is None:
+                if name.partition("/")[0] != POOL:
+                    raise DatasetError(f"{failed}no such pool '{name.partition('/')[0]}'")
+                if not parents:
+                    raise DatasetError(failed + "parent does not exist")
+                parent = self.create(name.rpartition("/")[0], {}, True)
+            if parent.type != "filesystem":
+                raise DatasetError(failed + "parent is not a filesystem")
+            kind = "volume" if size else "filesystem"
+            dataset = Dataset(name, kind, local=local, size=size)
+            self._datasets[name] = dataset
+            if self.value(dataset, "canmount") == "on":
+                self._mount(dataset)
+            self._save()
+            return dataset
+
+    def destroy(self, name: str, recursive: bool = False) -> None:
+        """Unmount and remove a dataset, with ``recursive`` all that is below it.
+
+        Raises:
+            DatasetError: see zfs(8) destroy.
+        """
+        with self._lock:
+            if name not in self._datasets:
+                what = "could not find any snapshots to destroy; check snapshot names."
+                raise DatasetError(what if "@" in name else f"cannot open '{name}': dataset does not exist")
+            below = self.children(name)
+            if name == POOL:
+                raise DatasetError(
+                    f"cannot destroy '{name}': operation does not apply to pools\n"
+                    f"use 'zfs destroy -r {name}' to destroy all datasets in the pool\n"
+                    f"use 'zpool destroy {name}' to destroy the pool itself"
+                )
+            if below and not recursive:
+                listed = "\n".join(dataset.name for dataset in below)
+                raise DatasetError(
+                    f"cannot destroy '{name}': filesystem has children\n"
+                    f"use '-r' to destroy the following datasets:\n{listed}"
+                )
+            doomed = [*reversed(below), self._datasets[name]]
+            for dataset in doomed:
+                self._unmount(dataset)
+            for dataset in doomed:
+                if dataset.type == "filesystem":
+                    self._remove_files(dataset)
+                del self._datasets[dataset.name]
+            self._save()
+
+    def set(self, name: str, properties: Mapping[str, str]) -> None:
+        """Set properties of a dataset.
+
+        Raises:
+            DatasetError: no such dataset, or a wrong property or value.
+        """
+        with self._lock:
+            dataset = self.require(name)
+            self._check_properties(properties, f"cannot set property for '{name}': ")
+            self._change(dataset, lambda: dataset.local.update(properties))
+
+    def inherit(self, name: str, prop: str) -> None:
+        """Forget the local value of a property.
+
+        Raises:
+            DatasetError: no such dataset.
+        """
+        with self._lock:
+            dataset = self.require(name)
+            self._change(dataset, lambda: dataset.local.pop(prop, None))
+
+    def snapshot(self, name: str, recursive: bool = False) -> None:
+        """Take a snapshot ``DATASET@NAME``. Only its name is kept.
+
+        Raises:
+            DatasetError: see zfs(8) snapshot.
+        """
+        with self._lock:
+            of, _, tag = name.partition("@")
+            failed = f"cannot create snapshot '{name}': "
+            if not _SNAPSHOT.fullmatch(tag):
+                raise DatasetError(failed + "invalid character in name")
+            dataset = self.require(of)
+            every = [dataset]
+            if recursive:
+                every += [each for each in self.children(of) if each.type != "snapshot"]
+            names = [f"{each.name}@{tag}" for each in every]
+            taken = next((each for each in names if each in self._datasets), None)
+            if taken is not None:
+                raise DatasetError(f"cannot create snapshot '{taken}': dataset already exists")
+            for each in names:
+                self._datasets[each] = Dataset(each, "snapshot")
+            self._save()
+
+    def rename(self, old: str, new: str) -> None:
+        """Rename a dataset and all that is below it, with their files.
+
+        Raises:
+            DatasetError: see zfs(8) rename.
+        """
+        with self._lock:
+            self.require(old)
+            failed = f"cannot rename '{old}': "
+            if new in self._datasets:
+                raise DatasetError(f"cannot rename to '{new}': dataset already exists")
+            self._check_name(new, f"cannot rename to '{new}': ")
+            above = new.partition("@")[0] if "@" in new else new.rpartition("/")[0]
+            if self.get(above) is None:
+                raise DatasetError(failed + "parent does not exist")
+            moved = [self._datasets[old], *self.children(old)]
+            places = {each.name: self.mount_place(each) for each in moved}
+            for each in moved:
+                del self._datasets[each.name]
+                before = places[each.name]
+                each.name = new + each.name[len(old) :]
+                self._datasets[each.name] = each
+                after = self.mount_place(each)
+                if each.mounted and before and after:
+                    self._move_files(before, after)
+            self._save()
+
+    def mount(self, name: str) -> None:
+        """Mount a file system.
+
+        Raises:
+            DatasetError: it cannot be, or is already.
+        """
+        with self._lock:
+            dataset = self.require(name)
+            failed = f"cannot mount '{name}': "
+            if dataset.mounted:
+                raise DatasetError(failed + "filesystem already mounted")
+            place = self.value(dataset, "mountpoint")
+            if place == "legacy":
+                raise DatasetError(failed + "legacy mountpoint\nuse mount(8) to mount this filesystem")
+            if place == "none":
+                raise DatasetError(failed + "no mountpoint set")
+            if self.value(dataset, "canmount") == "off":
+                raise DatasetError(failed + "'canmount' property is set to 'off'")
+            self._mount(dataset)
+
+    def unmount(self, name: str) -> None:
+        """Unmount a file system, named by itself or by its mountpoint.
+
+        Raises:
+            DatasetError: it is not mounted.
+        """
+        with self._lock:
+            found = self.by_mountpoint(name) if name.startswith("/") else self.require(name)
+            if found is None or not found.mounted:
+                raise DatasetError(f"cannot unmount '{name}': not currently mounted")
+            self._unmount(found)
+
+    def require(self, name: str) -> Dataset:
+        """The dataset of that name.
+
+        Raises:
+            DatasetError: there is none.
+        """
+        dataset = self.get(name)
+        if dataset is None:
+            raise DatasetError(f"cannot open '{name}': dataset does not exist")
+        return dataset
+
+    def _change(self, dataset: Dataset, change: Callable[[], object]) -> None:
+        """Change properties, and let the mounted file systems below follow their mountpoints."""
+        affected = [dataset, *self.children(dataset.name)]
+        before = {each.name: self.mount_place(each) for each in affected}
+        change()
+        for each in affected:
+            was, now = before[each.name], self.mount_place(each)
+            if was == now or not each.mounted:
+                continue
+            if now is None:
+                each.mounted = False
+            elif was is not None:
+                self._move_files(was, now)
+        self._save()
+
+    def _check_name(self, name: str, failed: str) -> None:
+        if "@" in name:
+            if not _SNAPSHOT.fullmatch(name.partition("@")[2]):
+                raise DatasetError(failed + "invalid character in name")
+            return
+        if name.startswith("/"):
+            raise DatasetError(failed + "leading slash in name")
+        if name.endswith("/"):
+            raise DatasetError(failed + "trailing slash in name")
+        for component in name.split("/"):
+            if not component:
+                raise DatasetError(failed + "empty component in name")
+            bad = next((each for each in component if not _COMPONENT.fullmatch("a" + each)), None)
+            if bad is not None:
+                raise DatasetError(f"{failed}invalid character '{bad}' in name")
+        if len(name) >= 256:
+            raise DatasetError(failed + "name is too long")
+
+    def _check_properties(self, properties: Mapping[str, str], failed: str) -> None:
+        for name, value in properties.items():
+            if ":" in name:
+                continue
+            if name in READ_ONLY:
+                raise DatasetError(f"{failed}'{name}' is readonly")
+            known = PROPERTIES.get(name)
+            if known is None:
+                raise DatasetError(f"{failed}invalid property '{name}'")
+            if name == "mountpoint" and not _is_mountpoint(value):
+                raise DatasetError(f"{failed}'{name}' must be an absolute path, 'none', or 'legacy'")
+            if known.size and not known.valid(value):
+                raise DatasetError(f"{failed}bad numeric value '{value}'")
+            if not known.valid(value):
+                raise DatasetError(f"{failed}'{name}' must be one of '{known.values}'")
+
+    # Files -------------------------------------------------------------------------------------
+    def _directory(self, dataset: Dataset) -> Path:
+        return self._host.root / self.value(dataset, "mountpoint").lstrip("/")
+
+    def _mount(self, dataset: Dataset) -> None:
+        if self.mount_place(dataset) is None:
+            return
+        self._directory(dataset).mkdir(parents=True, exist_ok=True)
+        dataset.mounted = True
+
+    def _unmount(self, dataset: Dataset) -> None:
+        place = self.mount_place(dataset)
+        if place is None or not dataset.mounted:
+            return
+        directory = self._directory(dataset)
+        if directory != self._host.root and _has_mounts(directory):
+            raise DatasetError(f"cannot unmount '{place}': Device busy")
+        dataset.mounted = False
+
+    def _remove_files(self, dataset: Dataset) -> None:
+        place = self.value(dataset, "mountpoint")
+        if place in ("none", "legacy", "/"):
+            return
+        shutil.rmtree(self._directory(dataset), ignore_errors=True)
+
+    def _move_files(self, old: str, new: str) -> None:
+        source, target = (self._host.root / place.lstrip("/") for place in (old, new))
+        if not source.exists() or self._host.root in (source, target):
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and not any(target.iterdir()):
+            target.rmdir()
+        if not target.exists():
+            source.rename(target)
+
+    def _save(self) -> None:
+        items = [
+            {
+                "name": each.name,
+                "type": each.type,
+                "created": each.created,
+                "local": each.local,
+                "size": each.size,
+            }
+            for each in self.all()
+        ]
+        replace_file(self._host.root / PLACE, json.dumps(items, indent=1) + "\n")
+
+
+def _sort_key(name: str) -> tuple[list[str], str]:
+    base, _, snapshot = name.partition("@")
+    return base.split("/"), snapshot
+
+
+def _has_mounts(directory: Path) -> bool:
+    """Something is mounted on or below a directory."""
+    wanted = str(directory)
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        place = line.split()[4].encode().decode("unicode_escape")
+        if place == wanted or place.startswith(wanted + "/"):
+            return True
+    return False

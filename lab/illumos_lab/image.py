@@ -1,0 +1,395 @@
+"""What the root directories of a host and of its zones contain before anybody changes them.
+
+Two directory trees are built for each: one for the root, and one that lies over this machine's /usr.
+They are the lower layers of overlays, so a changed file is one that stands in the upper layer. The
+places are those of illumos; programs that the lab does not emulate are this machine's.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from ipaddress import ip_interface
+from pathlib import Path
+
+from illumos_lab.commands import LINKS, ONLY_ON, OPTIONAL, PATHS
+from illumos_lab.profile import Profile
+
+GATEWAY = "192.0.2.1"
+NAME_SERVER = "198.51.100.80"
+
+SPARSE_BRANDS = frozenset({"sparse", "sparse-root"})
+"""Brands whose zones see the global zone's /usr read-only."""
+
+MACHINE_FILES = {"linux": "/usr", "alternatives": "/etc/alternatives", "ssl": "/etc/ssl"}
+"""This machine's directories, by their name below /system/lab of every zone."""
+
+DEVICE_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+    "ptmx": "pts/ptmx",
+    "console": "null",
+}
+
+# Debian's own configuration that its libraries and shells need.
+_DEBIAN_ETC = (
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "services",
+    "protocols",
+    "rpc",
+    "localtime",
+    "bash.bashrc",
+    "inputrc",
+    "csh.cshrc",
+    "csh.login",
+    "ca-certificates.conf",
+    "mime.types",
+    "terminfo",
+)
+
+# Programs in Debian's /usr/bin that would make a script believe that it is on Linux, or that stand
+# where illumos has a program that the lab has not got.
+_HIDDEN_PREFIXES = ("apt", "dpkg", "deb", "systemd", "lx", "docker", "pyenv")
+_HIDDEN_PROGRAMS = """
+systemctl journalctl loginctl networkctl resolvectl hostnamectl timedatectl busctl ip ss bridge
+nstat rtmon tc nft unshare nsenter lsns ping ping4 ping6 su sudo mount umount findmnt lsblk snap
+flatpak lsb_release chattr lsattr free vmstat arch
+"""
+
+_DIRECTORIES = """
+dev etc/default etc/dladm etc/inet etc/init.d etc/ipadm etc/ipf etc/opt etc/rc2.d etc/rc3.d
+etc/rcS.d etc/security etc/ssh etc/svc/profile etc/zfs etc/zones export home mnt opt proc root
+sbin system/lab tmp usr var/adm var/cache var/log var/run var/spool/cron var/svc/log
+var/svc/manifest var/svc/profile var/tmp var/sadm/pkg var/lib/misc var/empty
+"""
+
+_PASSWD = """\
+root:x:0:0:Super-User:/root:/usr/bin/bash
+daemon:x:1:1::/:
+bin:x:2:2::/usr/bin:
+sys:x:3:3::/:
+adm:x:4:4:Admin:/var/adm:
+lp:x:71:8:Line Printer Admin:/:
+uucp:x:5:5:uucp Admin:/usr/lib/uucp:
+dladm:x:15:65:Datalink Admin:/:
+netadm:x:16:65:Network Admin:/:
+netcfg:x:17:65:Network Configuration Admin:/:
+smmsp:x:25:25:SendMail Message Submission Program:/:
+listen:x:37:4:Network Admin:/usr/net/nls:
+webservd:x:80:80:WebServer Reserved UID:/:
+nobody:x:60001:60001:NFS Anonymous Access User:/:
+noaccess:x:60002:60002:No Access User:/:
+nobody4:x:65534:65534:SunOS 4.x NFS Anonymous Access User:/:
+"""
+
+_USERS = """\
+admin:x:1001:10:Administrator:/home/admin:/usr/bin/ksh93
+jack:x:1002:10:Default Administrator:/home/jack:/usr/bin/bash
+"""
+
+_GROUP = """\
+root::0:
+other::1:root
+bin::2:root,daemon
+sys::3:root,bin,adm
+adm::4:root,daemon
+uucp::5:root
+mail::6:root
+tty::7:root,adm
+lp::8:root,adm
+nuucp::9:root
+staff::10:
+daemon::12:root
+sysadmin::14:
+smmsp::25:
+dip::30:
+netadm::65:
+webservd::80:
+nobody::60001:
+noaccess::60002:
+nogroup::65534:
+"""
+
+_USER_ATTR = """\
+root::::auths=solaris.*,solaris.grant;profiles=All;lock_after_retries=no;min_label=admin_low
+adm::::profiles=Log Management
+dladm::::auths=solaris.smf.manage.wpa,solaris.smf.modify
+admin::::type=normal;profiles=Primary Administrator
+jack::::type=normal
+"""
+
+_ZONE_USER_ATTR = "root::::auths=solaris.*,solaris.grant;profiles=All\n"
+
+_PROF_ATTR = """\
+All:::Execute any command as the user or role:
+Primary Administrator:::Can perform all administrative tasks:auths=solaris.*,solaris.grant
+Zone Management:::Zones Virtual Application Environment Administration:
+Zone Security:::Zones Virtual Application Environment Security:auths=solaris.zone.*
+Network Management:::Manage the host and network configuration:auths=solaris.network.*
+Network Link Security:::Manage network link security:auths=solaris.network.link.security
+IP Filter Management:::IP Filter Administration:
+Service Management:::Manage services:auths=solaris.smf.manage,solaris.smf.modify
+"""
+
+_EXEC_ATTR = """\
+All:suser:cmd:::*:
+Primary Administrator:suser:cmd:::*:uid=0;gid=0
+Zone Management:solaris:cmd:::/usr/sbin/zlogin:euid=0
+Zone Management:solaris:cmd:::/usr/sbin/zoneadm:euid=0
+Zone Security:solaris:cmd:::/usr/sbin/txzonemgr:uid=0
+Zone Security:solaris:cmd:::/usr/sbin/zonecfg:uid=0
+Network Management:solaris:cmd:::/sbin/dladm:euid=dladm;egid=netadm;privs=sys_dl_config,net_rawaccess,proc_audit
+Network Management:solaris:cmd:::/sbin/dlstat:euid=dladm;egid=sys
+Network Management:solaris:cmd:::/sbin/flowadm:euid=dladm;egid=sys;privs=sys_dl_config,net_rawaccess,proc_audit
+Network Management:solaris:cmd:::/sbin/flowstat:euid=dladm;egid=sys
+Network Management:suser:cmd:::/sbin/ifconfig:uid=0
+Network Management:solaris:cmd:::/sbin/ipadm:euid=netadm;egid=netadm;privs=sys_ip_config,net_rawaccess
+Network Management:suser:cmd:::/sbin/route:privs=sys_ip_config
+Network Management:solaris:cmd:::/sbin/routeadm:euid=0;privs=proc_chroot,proc_owner,sys_ip_config
+Network Link Security:solaris:cmd:::/sbin/dladm:euid=dladm;egid=sys;privs=sys_dl_config,net_rawaccess,proc_audit
+IP Filter Management:solaris:cmd:::/usr/sbin/ipf:privs=sys_ip_config
+IP Filter Management:solaris:cmd:::/usr/sbin/ipfs:privs=sys_ip_config
+IP Filter Management:solaris:cmd:::/usr/sbin/ipmon:privs=sys_ip_config
+IP Filter Management:solaris:cmd:::/usr/sbin/ipfstat:privs=sys_ip_config;gid=sys
+IP Filter Management:solaris:cmd:::/usr/sbin/ipnat:privs=sys_ip_config;gid=sys
+IP Filter Management:solaris:cmd:::/usr/sbin/ippool:privs=sys_ip_config;gid=sys
+"""  # noqa: E501
+
+_NSSWITCH = """\
+passwd:     files
+group:      files
+shadow:     files
+hosts:      {hosts}
+networks:   files
+protocols:  files
+rpc:        files
+ethers:     files
+netmasks:   files
+services:   files
+"""
+
+_DOCTYPE = (
+    '<?xml version="1.0"?>\n'
+    '<!DOCTYPE zone PUBLIC "-//Sun Microsystems Inc//DTD Zones//EN"'
+    ' "file:///usr/share/lib/xml/dtd/zonecfg.dtd.1">\n'
+)
+
+_SPARSE_FILESYSTEMS = (
+    ("/usr", "/usr"),
+    ("/sbin", "/sbin"),
+    ("/platform", "/platform"),
+    ("/zonelib/lib", "/lib"),
+)
+
+
+def build(target: Path, profile: Profile, hostname: str, address: str) -> None:
+    """Fill ``target`` with the trees ``host``, ``host-usr``, ``zone`` and ``zone-usr``.
+
+    Args:
+        target: an empty directory.
+        profile: the distribution.
+        hostname: name of the host.
+        address: address with prefix length of its physical link.
+    """
+    stub = target / "stub"
+    shutil.copyfile(Path(__file__).with_name("stub.py"), stub)
+    stub.chmod(0o755)
+    for name in ("host", "zone"):
+        root, usr = target / name, target / f"{name}-usr"
+        _build_root(root, profile)
+        _build_usr(usr)
+        _link_stubs(stub, root, usr, profile)
+    _build_host(target / "host", profile, hostname, address)
+    _build_brands(target / "host-usr", profile)
+    _build_zone(target / "zone")
+
+
+def _write(root: Path, path: str, text: str, mode: int = 0o644) -> None:
+    file = root / path.lstrip("/")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    file.chmod(mode)
+
+
+def _build_root(root: Path, profile: Profile) -> None:
+    for directory in _DIRECTORIES.split():
+        (root / directory).mkdir(parents=True, exist_ok=True)
+    (root / "root").chmod(0o700)
+    (root / "var/tmp").chmod(0o1777)
+    # Programs of this machine look for their libraries by these names.
+    for name in ("bin", "lib", "lib32", "lib64", "libx32"):
+        source = Path("/", name)
+        if source.is_symlink():
+            (root / name).symlink_to(source.readlink())
+    (root / "run").symlink_to("var/run")
+    (root / "sbin/sh").symlink_to("../usr/bin/ksh93")
+    for name in _DEBIAN_ETC:
+        source = Path("/etc", name)
+        if source.is_dir():
+            shutil.copytree(source, root / "etc" / name, symlinks=True)
+        elif source.exists():
+            shutil.copyfile(source, root / "etc" / name)
+    for name in ("alternatives", "ssl"):
+        (root / "etc" / name).symlink_to(f"/system/lab/{name}")
+    (root / "etc/hosts").symlink_to("inet/hosts")
+    _write(root, "etc/release", profile.release)
+    if profile.os_release is not None:
+        _write(root, "etc/os-release", profile.os_release)
+    search = f"PATH={profile.search_path}\nSUPATH={profile.search_path}\n"
+    _write(root, "etc/default/login", "CONSOLE=/dev/console\nPASSREQ=YES\n" + search)
+    _write(root, "etc/default/su", search)
+    _write(root, "etc/default/init", "TZ=UTC\n")
+    _write(root, "etc/default/dhcpagent", "RELEASE_ON_SIGTERM=no\n")
+    _write(root, "etc/profile", 'trap "" 2 3\nexport LOGNAME PATH\ntrap 2 3\n')
+    _write(root, "etc/inet/netmasks", "")
+    _write(root, "etc/ssh/sshd_config", "Port 22\nPermitRootLogin without-password\n")
+    _write(root, "etc/nsswitch.dns", _NSSWITCH.format(hosts="files dns"))
+    _write(root, "etc/nsswitch.files", _NSSWITCH.format(hosts="files"))
+    _write(root, "etc/group", _GROUP)
+    _write(root, "etc/security/prof_attr", _PROF_ATTR)
+    _write(root, "etc/security/exec_attr", _EXEC_ATTR)
+    _write(root, "etc/security/auth_attr", "solaris.*:::Primary Administrator::\n")
+
+
+def _accounts(root: Path, passwd: str, user_attr: str) -> None:
+    _write(root, "etc/passwd", passwd)
+    names = [line.split(":")[0] for line in passwd.splitlines()]
+    _write(root, "etc/shadow", "".join(f"{name}:NP:6445::::::\n" for name in names), 0o400)
+    _write(root, "etc/user_attr", user_attr)
+
+
+def _build_host(root: Path, profile: Profile, hostname: str, address: str) -> None:
+    ip = ip_interface(address).ip
+    _accounts(root, _PASSWD + _USERS, _USER_ATTR)
+    for name, uid in (("admin", 1001), ("jack", 1002)):
+        home = root / "home" / name
+        home.mkdir(mode=0o755)
+        _chown(home, uid, 10)
+    _write(root, "etc/nodename", f"{hostname}\n")
+    hosts = f"::1 {hostname} localhost\n127.0.0.1 localhost loghost\n{ip} {hostname}\n"
+    _write(root, "etc/inet/hosts", hosts)
+    _write(root, "etc/defaultrouter", f"{GATEWAY}\n")
+    _write(root, "etc/resolv.conf", f"nameserver {NAME_SERVER}\n")
+    _write(root, "etc/nsswitch.conf", _NSSWITCH.format(hosts="files dns"))
+    _build_templates(root, profile)
+
+
+def _chown(path: Path, uid: int, gid: int) -> None:
+    # In a user namespace with a single user there is nobody else to own anything.
+    try:
+        os.chown(path, uid, gid)
+    except OSError:
+        path.chmod(0o777)
+
+
+def _build_templates(root: Path, profile: Profile) -> None:
+    """Templates of zonecfg's ``create``: every brand's own, and SUNWdefault and SUNWblank."""
+    default = profile.default_template_brand
+    plain = {"SUNWdefault": (default, "shared"), "SUNWblank": (default, "shared")}
+    templates = {
+        name: (brand.name, "exclusive" if profile.name == "omnios" else "shared")
+        for brand in profile.brands
+        for name in brand.templates
+    }
+    for name, (brand, ip_type) in (plain | templates).items():
+        if name == "SUNWblank":
+            text = '<zone name="blank" zonepath="" autoboot="false" brand="ipkg">\n</zone>\n'
+        else:
+            exclusive = ' ip-type="exclusive"' if ip_type == "exclusive" else ""
+            text = f'<zone name="default" zonepath="" autoboot="false" brand="{brand}"{exclusive}>\n'
+            if name == "TRIBsparse":
+                text += "".join(
+                    f'  <filesystem special="{special}" directory="{directory}" type="lofs">\n'
+                    '    <fsoption name="ro"/>\n  </filesystem>\n'
+                    for special, directory in _SPARSE_FILESYSTEMS
+                )
+            text += "</zone>\n"
+        _write(root, f"etc/zones/{name}.xml", _DOCTYPE + text)
+
+
+def _build_zone(root: Path) -> None:
+    _accounts(root, _PASSWD, _ZONE_USER_ATTR)
+    _write(root, "etc/inet/hosts", "::1 localhost\n127.0.0.1 localhost loghost\n")
+    _write(root, "etc/nsswitch.conf", _NSSWITCH.format(hosts="files"))
+
+
+def _build_brands(usr: Path, profile: Profile) -> None:
+    """A brand is installed when /usr/lib/brand/DIR/config.xml names it."""
+    for brand in profile.brands:
+        config = (
+            '<?xml version="1.0"?>\n'
+            '<!DOCTYPE brand PUBLIC "-//Sun Microsystems Inc//DTD Brands//EN"'
+            ' "file:///usr/share/lib/xml/dtd/brand.dtd.1">\n'
+            f'<brand name="{brand.name}">\n</brand>\n'
+        )
+        _write(usr, f"lib/brand/{brand.name}/config.xml", config)
+
+
+def _build_usr(usr: Path) -> None:
+    for directory in ("bin", "sbin", "lib/ssh", "lib/zones", "xpg4/bin"):
+        (usr / directory).mkdir(parents=True)
+    for name in _names("/usr/sbin"):
+        _hide(usr / "sbin" / name)
+    hidden = _HIDDEN_PROGRAMS.split()
+    for name in _names("/usr/bin"):
+        if name in hidden or name.startswith(_HIDDEN_PREFIXES):
+            _hide(usr / "bin" / name)
+    for name in ("local", "games", "src"):
+        if Path("/usr", name).exists():
+            _hide(usr / name)
+    _hide(usr / "lib/os-release")
+    for name in ("sh", "ksh"):
+        (usr / "bin" / name).symlink_to("ksh93")
+    (usr / "gnu").mkdir()
+    (usr / "gnu/bin").symlink_to("../bin")
+    for name in ("sh", "id", "grep", "sed", "awk", "tail"):
+        (usr / "xpg4/bin" / name).symlink_to(f"../../bin/{name}")
+    server = Path("/usr/lib/openssh/sftp-server")
+    if server.exists():
+        (usr / "lib/ssh/sftp-server").symlink_to("../openssh/sftp-server")
+
+
+def _names(directory: str) -> list[str]:
+    return [entry.name for entry in Path(directory).iterdir()]
+
+
+def _hide(path: Path) -> None:
+    # A character device 0/0 is overlayfs' mark for a name that is not there.
+    os.mknod(path, stat.S_IFCHR, os.makedev(0, 0))
+
+
+def _link_stubs(stub: Path, root: Path, usr: Path, profile: Profile) -> None:
+    for path in PATHS:
+        if path in OPTIONAL or profile.name not in ONLY_ON.get(path, {profile.name}):
+            continue
+        place = _place(path, root, usr)
+        place.unlink(missing_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.link(stub, place)
+    for path, target in LINKS.items():
+        place = _place(path, root, usr)
+        place.unlink(missing_ok=True)
+        place.symlink_to(target)
+
+
+def install_program(root: Path, path: str) -> None:
+    """Put an emulated program at its path in the root directory of a zone.
+
+    Raises:
+        OSError: the directory is read-only, as /usr of a sparse zone is.
+    """
+    place = root / path.lstrip("/")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(Path(__file__).with_name("stub.py"), place)
+    place.chmod(0o755)
+
+
+def _place(path: str, root: Path, usr: Path) -> Path:
+    if path.startswith("/usr/"):
+        return usr / path.removeprefix("/usr/")
+    return root / path.lstrip("/")

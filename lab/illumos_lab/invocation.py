@@ -1,0 +1,98 @@
+"""One run of an emulated command: who called it, with what, and where its output goes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from illumos_lab.host import Host
+
+
+@dataclass(frozen=True)
+class Spawn:
+    """A command's answer when a real program must run in its place.
+
+    The host starts ``argv`` in ``zone`` with the caller's own standard streams, waits for it, and the
+    caller exits with its status. This is how zlogin, pfexec and the like are made.
+
+    Attributes:
+        argv: program and arguments; the program is looked up inside the zone.
+        zone: name of the zone whose namespaces it runs in; ``global`` for the global zone.
+        uid: user id to run as.
+        env: its whole environment.
+        cwd: working directory inside the zone.
+        stdin_null: give it an empty standard input instead of the caller's.
+        signal_status: exit status when a signal ends it; by default the caller ends by that signal.
+    """
+
+    argv: tuple[str, ...]
+    zone: str = "global"
+    uid: int = 0
+    env: dict[str, str] = field(default_factory=dict)
+    cwd: str = "/"
+    stdin_null: bool = False
+    signal_status: int | None = None
+
+
+@dataclass
+class Invocation:
+    """The caller's side of one emulated command.
+
+    Attributes:
+        path: absolute path that the command was started by, such as ``/usr/sbin/dladm``.
+        argv: arguments after the program name.
+        env: the caller's environment.
+        cwd: the caller's working directory, inside its zone.
+        uid: the caller's user id.
+        privileged: the caller holds all privileges (root, or through pfexec with a full profile).
+        zone: name of the zone that the caller runs in; ``global`` for the global zone.
+        stdin, stdout, stderr: the caller's own file descriptors.
+    """
+
+    path: str
+    argv: list[str]
+    env: dict[str, str]
+    cwd: str
+    uid: int
+    zone: str
+    stdin: int
+    stdout: int
+    stderr: int
+    privileged: bool = True
+
+    @property
+    def name(self) -> str:
+        """The program's name as invoked, the prefix of most messages."""
+        return self.path.rpartition("/")[2]
+
+    def out(self, text: str) -> None:
+        """Write text to the caller's standard output, unbuffered, byte for byte."""
+        _write_all(self.stdout, text)
+
+    def err(self, text: str) -> None:
+        """Write text to the caller's standard error, unbuffered, byte for byte."""
+        _write_all(self.stderr, text)
+
+    def read_stdin(self) -> str:
+        """Everything on the caller's standard input up to end of file."""
+        chunks = []
+        while chunk := os.read(self.stdin, 65536):
+            chunks.append(chunk)
+        return b"".join(chunks).decode("utf-8", "surrogateescape")
+
+    def stdin_isatty(self) -> bool:
+        """Whether the caller's standard input is a terminal."""
+        return os.isatty(self.stdin)
+
+
+Command = Callable[["Host", Invocation], "int | Spawn"]
+"""An emulated program: returns its exit status, or what to run in its place."""
+
+
+def _write_all(fd: int, text: str) -> None:
+    data = text.encode("utf-8", "surrogateescape")
+    while data:
+        data = data[os.write(fd, data) :]

@@ -1,0 +1,112 @@
+"""The persistent configuration of ipadm: /etc/ipadm/ipadm.conf of a zone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from ipaddress import ip_interface
+from pathlib import Path
+from typing import Any
+
+from illumos_lab.conffile import replace_file
+from illumos_lab.ip import status
+from illumos_lab.ip.model import Address
+from illumos_lab.ip.status import IpadmError
+
+PATH = "etc/ipadm/ipadm.conf"
+_HEADER = "# Kept by ipmgmtd. Do not edit.\n"
+
+
+@dataclass
+class IpadmConf:
+    """What a zone's ipmgmtd remembers; every change is written at once by `write`.
+
+    Attributes:
+        interfaces: names, in order of creation.
+        addresses: address objects, in order of creation.
+        ifprops: interface properties by (interface, protocol, name).
+        props: protocol properties by (protocol, name).
+    """
+
+    path: Path
+    interfaces: list[str] = field(default_factory=list)
+    addresses: list[Address] = field(default_factory=list)
+    ifprops: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    props: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, root: Path) -> IpadmConf:
+        """Read the file of a zone's root; absent means that nothing is configured."""
+        conf = cls(root / PATH)
+        if conf.path.exists():
+            for line in conf.path.read_text().splitlines():
+                if line and not line.startswith("#"):
+                    conf._take(json.loads(line))
+        return conf
+
+    def _take(self, record: dict[str, Any]) -> None:
+        kind = record.pop("object")
+        if kind == "interface":
+            self.interfaces.append(record["name"])
+        elif kind == "address":
+            text = record.pop("address", None)
+            address = ip_interface(text) if text else None
+            self.addresses.append(Address(**record, address=address, persistent=True))
+        elif kind == "ifprop":
+            self.ifprops[record["interface"], record["protocol"], record["name"]] = record["value"]
+        else:
+            self.props[record["protocol"], record["name"]] = record["value"]
+
+    def write(self) -> None:
+        """Replace the file.
+
+        Raises:
+            IpadmError: it cannot be written.
+        """
+        records: list[dict[str, Any]] = [{"object": "interface", "name": name} for name in self.interfaces]
+        records += [_address_record(address) for address in self.addresses]
+        records += [
+            {"object": "ifprop", "interface": name, "protocol": proto, "name": prop, "value": value}
+            for (name, proto, prop), value in self.ifprops.items()
+        ]
+        records += [
+            {"object": "prop", "protocol": proto, "name": prop, "value": value}
+            for (proto, prop), value in self.props.items()
+        ]
+        lines = [json.dumps(record) + "\n" for record in records]
+        try:
+            replace_file(self.path, _HEADER + "".join(lines))
+        except OSError as error:
+            raise IpadmError(status.FAILED) from error
+
+    def address(self, interface: str, name: str) -> Address | None:
+        """The persistent address object of that name."""
+        return next(
+            (item for item in self.addresses if (item.interface, item.name) == (interface, name)),
+            None,
+        )
+
+    def forget_interface(self, name: str) -> None:
+        """Drop an interface with everything on it."""
+        self.interfaces = [item for item in self.interfaces if item != name]
+        self.addresses = [item for item in self.addresses if item.interface != name]
+        self.ifprops = {key: value for key, value in self.ifprops.items() if key[0] != name}
+
+
+def _address_record(address: Address) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "object": "address",
+        "interface": address.interface,
+        "name": address.name,
+        "kind": address.kind,
+        "up": address.up,
+    }
+    if address.address is not None and address.kind != "addrconf":
+        record["address"] = str(address.address)
+    if address.text:
+        record["text"] = address.text
+    if address.primary:
+        record["primary"] = True
+    if address.properties:
+        record["properties"] = address.properties
+    return record

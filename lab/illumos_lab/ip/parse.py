@@ -1,0 +1,92 @@
+"""Addresses, prefixes and host names as illumos' commands read them."""
+
+from __future__ import annotations
+
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    ip_address,
+    ip_interface,
+)
+from pathlib import Path
+
+from illumos_lab.kernel import Interface
+
+IpAddress = IPv4Address | IPv6Address
+
+
+def lookup_host(root: Path, name: str) -> list[str]:
+    """Addresses of a name in a zone's /etc/inet/hosts."""
+    path = root / "etc/inet/hosts"
+    found = []
+    if path.exists():
+        for line in path.read_text().splitlines():
+            words = line.partition("#")[0].split()
+            if name in words[1:]:
+                found.append(words[0])
+    return found
+
+
+def resolve(root: Path, text: str) -> IpAddress | None:
+    """An address, or a name of /etc/inet/hosts; None when it is neither."""
+    for candidate in (text, *lookup_host(root, text)):
+        try:
+            return ip_address(candidate)
+        except ValueError:
+            continue
+    return None
+
+
+def classful_prefix(address: IPv4Address) -> int:
+    """Prefix length of the address's class."""
+    first = int(address) >> 24
+    return 8 if first < 128 else 16 if first < 192 else 24
+
+
+def default_prefix(root: Path, address: IpAddress) -> int:
+    """Prefix length for an address given without one: /etc/inet/netmasks, else its class."""
+    if isinstance(address, IPv6Address):
+        return 10 if address.is_link_local else 64
+    path = root / "etc/inet/netmasks"
+    if path.exists():
+        for line in path.read_text().splitlines():
+            words = line.partition("#")[0].split()
+            if len(words) != 2:
+                continue
+            try:
+                network = IPv4Network(f"{words[0]}/{classful_prefix(IPv4Address(words[0]))}")
+                length = IPv4Network(f"0.0.0.0/{words[1]}").prefixlen
+            except ValueError:
+                continue
+            if address in network:
+                return length
+    return classful_prefix(address)
+
+
+def with_prefix(root: Path, text: str) -> Interface | None:
+    """``ADDR[/LEN]`` or ``HOST[/LEN]``; None when it is no address."""
+    host, slash, length = text.partition("/")
+    address = resolve(root, host)
+    if address is None:
+        return None
+    if not slash:
+        return ip_interface(f"{address}/{default_prefix(root, address)}")
+    if not length.isdigit() or int(length) > address.max_prefixlen:
+        return None
+    return ip_interface(f"{address}/{int(length)}")
+
+
+def link_local(mac: str) -> Interface:
+    """The link-local address that a MAC address gives (EUI-64)."""
+    octets = [int(octet, 16) for octet in mac.split(":")]
+    octets[0] ^= 2
+    octets[3:3] = [0xFF, 0xFE]
+    identifier = int.from_bytes(bytes(octets))
+    return ip_interface(f"{IPv6Address((0xFE80 << 112) | identifier)}/10")
+
+
+def netmask_hex(address: IPv4Interface) -> str:
+    """A netmask as ifconfig prints it."""
+    return f"{int(address.netmask):x}"

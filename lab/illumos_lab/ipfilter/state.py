@@ -1,0 +1,73 @@
+"""What IPFilter holds for every stack: whether it is enabled, and the NAT rules in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from illumos_lab.ipfilter.rules import Rule
+from illumos_lab.ipfilter.translate import to_kernel
+
+if TYPE_CHECKING:
+    from illumos_lab.host import Host
+
+
+@dataclass
+class Plane:
+    """One control plane of one stack.
+
+    Attributes:
+        enabled: ``ipf -E`` was done.
+        rules: NAT rules, the first that matches wins.
+    """
+
+    enabled: bool = False
+    rules: list[Rule] = field(default_factory=list)
+
+
+class Filters:
+    """IPFilter of one host. Each zone has rules of its own and rules that the global zone set for it."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._planes: dict[tuple[str, bool], Plane] = {}
+
+    def plane(self, zone: str, from_global: bool = False) -> Plane:
+        """A zone's plane; ``from_global`` is the one of option -G, of which only the books are kept."""
+        return self._planes.setdefault((zone, from_global), Plane())
+
+    def has_device(self, zone: str) -> bool:
+        """Whether /dev/ipnat is there: package in the global zone, and a stack of its own."""
+        return self._host.path(zone, "/dev/ipnat").exists()
+
+    def forget(self, zone: str) -> None:
+        """The stack is gone, and all that it held."""
+        self._planes.pop((zone, False), None)
+        self._planes.pop((zone, True), None)
+
+    def set_enabled(self, zone: str, on: bool, from_global: bool = False) -> None:
+        """Switch filtering on or off; off forgets the rules."""
+        plane = self.plane(zone, from_global)
+        plane.enabled = on
+        if not on:
+            plane.rules.clear()
+        if not from_global:
+            self.apply(zone)
+
+    def apply(self, zone: str) -> None:
+        """Make the zone's own rules true on the wire."""
+        plane = self.plane(zone)
+        rules = to_kernel(plane.rules) if plane.enabled else ()
+        self._host.kernel.set_nat(zone, rules)
+
+
+_filters: WeakKeyDictionary[Host, Filters] = WeakKeyDictionary()
+
+
+def filters(host: Host) -> Filters:
+    """The one `Filters` of a host."""
+    found = _filters.get(host)
+    if found is None:
+        found = _filters.setdefault(host, Filters(host))
+    return found

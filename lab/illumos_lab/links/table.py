@@ -1,0 +1,493 @@
+"""The datalinks of a host: what is active, what datalink.conf remembers, and the rules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from illumos_lab import linkname
+from illumos_lab.conffile import replace_file
+from illumos_lab.links import properties, status
+from illumos_lab.links.flows import FlowTable
+from illumos_lab.links.model import ETHERSTUB, ETHERSTUB_MTU, PHYS, SIMNET, VLAN, VNIC, Link
+from illumos_lab.links.properties import Property, Values
+from illumos_lab.links.status import DladmError
+
+if TYPE_CHECKING:
+    from illumos_lab.host import Host
+
+CONF = "/etc/dladm/datalink.conf"
+_HEADER = "# Kept by dlmgmtd. Do not edit.\n"
+DEFAULT_MAC_PREFIX = [0x02, 0x08, 0x20]
+
+
+class LinkError(Exception):
+    """zoneadmd could not give a link to a zone.
+
+    Attributes:
+        message: the warning, as zoneadmd words it.
+        failure: the failure that follows it and ends the boot.
+    """
+
+    def __init__(self, message: str, failure: str = "failed to add network device") -> None:
+        super().__init__(message)
+        self.message = message
+        self.failure = failure
+
+
+class LinkTable:
+    """All datalinks of one host.
+
+    Active links and persistent records share one namespace and one numbering; a link can be active
+    only (made with ``-t``), persistent only (deleted with ``-t``), or both.
+
+    Attributes:
+        flows: the flows over these links.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._active: dict[str, Link] = {}
+        self._records: dict[str, Link] = {}
+        self._next_id = 1
+        self.flows = FlowTable(host)
+
+    # Reading -------------------------------------------------------------------------------------
+
+    def get(self, name: str) -> Link | None:
+        """The active link of that name."""
+        return self._active.get(name)
+
+    def all(self) -> list[Link]:
+        """The active links, in link-id order."""
+        return sorted(self._active.values(), key=lambda link: link.linkid)
+
+    def get_record(self, name: str) -> Link | None:
+        """The persistent record of that name."""
+        return self._records.get(name)
+
+    def all_records(self) -> list[Link]:
+        """The persistent records, in link-id order."""
+        return sorted(self._records.values(), key=lambda link: link.linkid)
+
+    def users(self, name: str) -> list[Link]:
+        """The active vnics and vlans over a link."""
+        return [link for link in self.all() if link.over == name]
+
+    # Boot ----------------------------------------------------------------------------------------
+
+    def add_physical(self, name: str, mac: str, mtu: int) -> None:
+        """A network card was found; called before `boot`. Its MAC may have leading zeros."""
+        self._active[name] = Link(
+            name,
+            PHYS,
+            self._take_id(),
+            mac=linkname.parse_mac(mac) or mac,
+            mac_type="fixed",
+            mtu=mtu,
+            persistent=True,
+            device=name,
+        )
+        self._records[name] = replace(self._active[name], properties={})
+
+    def boot(self) -> None:
+        """Make the persistent links active, as ``dladm up-vnic`` and its like do at host boot.
+
+        A link that cannot be made (its lower link is gone) stays a persistent record.
+        """
+        path = self._host.path("global", CONF)
+        if not path.exists():
+            self._write()
+            return
+        lines = path.read_text().splitlines()
+        for line in lines:
+            if not line.startswith("#"):
+                link = Link.from_record(json.loads(line), 0)
+                if link.link_class == PHYS:
+                    self._boot_physical(link)
+                else:
+                    self._boot_virtual(link)
+        self.flows.boot()
+
+    def _boot_physical(self, record: Link) -> None:
+        old = next((link for link in self._active.values() if link.device == record.device), None)
+        if old is None:
+            return
+        if old.name != record.name:
+            self._host.kernel.rename_link(old.name, record.name)
+        del self._active[old.name], self._records[old.name]
+        link = replace(record, linkid=old.linkid, mac=old.mac, mac_type=old.mac_type)
+        if link.mtu != old.mtu:
+            self._host.kernel.set_mtu(link.name, link.mtu)
+        self._active[link.name] = replace(link, properties=_active_properties(link))
+        self._records[link.name] = link
+
+    def _boot_virtual(self, record: Link) -> None:
+        record.linkid = self._take_id()
+        self._records[record.name] = record
+        if record.over and record.over not in self._active:
+            return
+        link = replace(record, properties=_active_properties(record))
+        try:
+            self._realise(link)
+            self._active[link.name] = link
+            if link.properties.get("protection"):
+                self._apply_protection(link)
+        except DladmError:
+            return
+
+    # Making and removing -------------------------------------------------------------------------
+
+    def create_etherstub(self, name: str, *, temporary: bool) -> None:
+        """Make a virtual switch.
+
+        Raises:
+            DladmError: the name is taken, or the machine refuses.
+        """
+        self._create(Link(name, ETHERSTUB, mtu=ETHERSTUB_MTU), temporary)
+
+    def create_simnet(self, name: str, *, mac: str | None, media: str, temporary: bool) -> None:
+        """Make a simulated network card.
+
+        Raises:
+            DladmError: the name is taken, or the machine refuses.
+        """
+        address = mac or linkname.random_mac(DEFAULT_MAC_PREFIX)
+        link = Link(name, SIMNET, mac=address, mac_type="fixed", media=media)
+        self._create(link, temporary)
+
+    def create_vnic(
+        self,
+        name: str,
+        over: str,
+        *,
+        mac: str | None = None,
+        mac_prefix: list[int] | None = None,
+        vid: int = 0,
+        temporary: bool = False,
+    ) -> None:
+        """Make a vnic over an active link; without ``mac`` it gets a random one.
+
+        Raises:
+            DladmError: the name or address is taken, the lower link cannot carry it, it is
+                persistent over a temporary link, or the machine refuses.
+        """
+        lower = self._active[over]
+        taken = {link.mac for link in self.users(over)} | {lower.mac}
+        if mac is not None:
+            mac = linkname.parse_mac(mac) or mac
+        address = mac or linkname.random_mac(mac_prefix or DEFAULT_MAC_PREFIX)
+        while mac is None and address in taken:
+            address = linkname.random_mac(mac_prefix or DEFAULT_MAC_PREFIX)
+        link = Link(
+            name,
+            VNIC,
+            over=over,
+            mac=address,
+            mac_type="fixed" if mac else "random",
+            vid=vid,
+            mtu=lower.mtu,
+        )
+        self._check_lower(lower, link, temporary)
+        if address in taken:
+            raise DladmError(status.MAC_IN_USE)
+        self._create(link, temporary)
+
+    def create_vlan(self, name: str, over: str, vid: int, *, temporary: bool) -> None:
+        """Make a VLAN link, which shares its lower link's address.
+
+        Raises:
+            DladmError: as `create_vnic`; or the VLAN exists already.
+        """
+        lower = self._active[over]
+        link = Link(name, VLAN, over=over, mac=lower.mac, mac_type="fixed", vid=vid, mtu=lower.mtu)
+        self._check_lower(lower, link, temporary)
+        if any(user.link_class == VLAN and user.vid == vid for user in self.users(over)):
+            raise DladmError(status.EXISTS)
+        self._create(link, temporary)
+
+    def _check_lower(self, lower: Link, link: Link, temporary: bool) -> None:
+        if link.name in self._active or link.name in self._records:
+            raise DladmError(status.EXISTS)
+        if lower.link_class in (VNIC, VLAN) or (link.link_class == VLAN and lower.link_class == ETHERSTUB):
+            raise DladmError(status.INVALID_ARGUMENT)
+        if lower.link_class == SIMNET and lower.media != "Ethernet":
+            raise DladmError(status.NOT_SUPPORTED)
+        if not temporary and not lower.persistent:
+            raise DladmError(status.OVER_TEMPORARY)
+
+    def _create(self, link: Link, temporary: bool) -> None:
+        if link.name in self._active or link.name in self._records:
+            raise DladmError(status.EXISTS)
+        link.linkid = self._take_id()
+        link.persistent = not temporary
+        self._realise(link)
+        self._active[link.name] = link
+        if not temporary:
+            self._records[link.name] = replace(link, properties={})
+            try:
+                self._write()
+            except DladmError:
+                # Nothing may stay behind that a reboot would forget.
+                del self._active[link.name], self._records[link.name]
+                self._host.kernel.delete_link(link.name)
+                raise
+
+    def _realise(self, link: Link) -> None:
+        with _machine():
+            if link.link_class == ETHERSTUB:
+                self._host.kernel.create_etherstub(link.name, link.mtu)
+            elif link.link_class == SIMNET:
+                # A card whose other end is not connected is a switch of its own.
+                self._host.kernel.create_etherstub(link.name, link.mtu)
+            else:
+                self._host.kernel.create_vnic(link.name, link.over, link.mac, link.vid, link.mtu)
+
+    def delete(self, name: str, *, temporary: bool) -> None:
+        """Remove a link; with ``temporary`` its persistent record stays.
+
+        Raises:
+            DladmError: in use, or not there.
+        """
+        link = self._active.get(name)
+        if link is None and (temporary or name not in self._records):
+            raise DladmError(status.NOT_FOUND)
+        if link is not None:
+            if self._in_use(link) or self.users(name):
+                raise DladmError(status.BUSY)
+            if self.flows.over(name):
+                raise DladmError(status.HAS_FLOWS)
+            with _machine():
+                self._host.kernel.delete_link(name)
+            del self._active[name]
+        if not temporary and name in self._records:
+            del self._records[name]
+            self._write()
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a link another name, now and after a reboot; vnics over it follow.
+
+        Raises:
+            DladmError: not there, in use, or the new name is taken or malformed.
+        """
+        link = self._active.get(old)
+        if link is None:
+            raise DladmError(status.NOT_FOUND)
+        if not linkname.valid(new):
+            raise DladmError(status.INVALID_ARGUMENT)
+        if new in self._active or new in self._records:
+            raise DladmError(status.EXISTS)
+        if self._in_use(link):
+            raise DladmError(status.BUSY)
+        with _machine():
+            self._host.kernel.rename_link(old, new)
+        for links in (self._active, self._records):
+            if old in links:
+                links[new] = links.pop(old)
+                links[new].name = new
+            for other in links.values():
+                if other.over == old:
+                    other.over = new
+                if other.peer == old:
+                    other.peer = new
+        self._write()
+
+    def unpair(self, name: str, *, temporary: bool) -> None:
+        """Separate a simnet from its peer."""
+        for links in (self._active,) if temporary else (self._active, self._records):
+            for link in links.values():
+                if link.link_class == SIMNET and name in (link.name, link.peer):
+                    link.peer = ""
+        self._write()
+
+    def _in_use(self, link: Link) -> bool:
+        if link.zone:
+            return True
+        stack = self._host.stacks.get("global")
+        return stack is not None and stack.is_plumbed(link.name)
+
+    # Properties ----------------------------------------------------------------------------------
+
+    def set_property(self, name: str, prop: Property, values: Values, *, temporary: bool) -> None:
+        """Set a link property, now and (unless ``temporary``) after a reboot.
+
+        Raises:
+            DladmError: the value, the link or the moment does not allow it.
+        """
+        link = self._active[name]
+        if prop not in properties.of(link):
+            raise DladmError(status.NOT_SUPPORTED)
+        values = prop.validated(values)
+        if prop.name == "zone":
+            self._set_zone(link, values[0], temporary)
+            return
+        if not temporary and name not in self._records:
+            raise DladmError(status.NOT_PERSISTENT)
+        if prop.name == "mtu":
+            self._set_mtu(link, values[0], temporary)
+        else:
+            if prop.name in ("cpus", "pool"):
+                other = "pool" if prop.name == "cpus" else "cpus"
+                if other in link.properties:
+                    raise DladmError(status.POOL_AND_CPUS)
+            link.properties[prop.name] = values
+            if not temporary:
+                self._records[name].properties[prop.name] = values
+        if prop.name in ("protection", "allowed-ips"):
+            self._apply_protection(link)
+        if not temporary:
+            self._write()
+
+    def reset_property(self, name: str, prop: Property, *, temporary: bool) -> None:
+        """Return a link property to its default.
+
+        Raises:
+            DladmError: read-only, or the moment does not allow it.
+        """
+        link = self._active[name]
+        if prop not in properties.of(link):
+            raise DladmError(status.NOT_SUPPORTED)
+        if not prop.settable:
+            raise DladmError(status.READ_ONLY)
+        if prop.name == "zone":
+            if not temporary:
+                raise DladmError(status.NOT_PERSISTENT)
+            self._move(link, "")
+            return
+        if prop.name == "mtu":
+            default = self._active[link.over].mtu if link.over else int(prop.default(link))
+            self._set_mtu(link, str(default), temporary or name not in self._records)
+        link.properties.pop(prop.name, None)
+        if prop.name in ("protection", "allowed-ips"):
+            self._apply_protection(link)
+        if not temporary and name in self._records:
+            self._records[name].properties.pop(prop.name, None)
+            self._write()
+
+    def _set_zone(self, link: Link, zone: str, temporary: bool) -> None:
+        if not temporary:
+            raise DladmError(status.NOT_PERSISTENT)
+        if zone != "global" and zone not in self._host.stacks:
+            raise DladmError(status.INVALID_VALUE)
+        if self.users(link.name) or (not link.zone and self._in_use(link)):
+            raise DladmError(status.BUSY)
+        self._move(link, "" if zone == "global" else zone)
+
+    def _set_mtu(self, link: Link, text: str, temporary: bool) -> None:
+        if not text.isdigit():
+            raise DladmError(status.INVALID_VALUE)
+        mtu = int(text)
+        low, high = properties.mtu_range(link)
+        if link.over:
+            high = min(high, self._active[link.over].mtu)
+        if not low <= mtu <= high:
+            raise DladmError(status.MTU_RANGE)
+        if mtu != link.mtu:
+            # Drivers of real cards take a new MTU only while nothing is plumbed on them.
+            if link.link_class == PHYS and self._in_use(link):
+                raise DladmError(status.BUSY)
+            with _machine():
+                self._host.kernel.set_mtu(link.name, mtu)
+            link.mtu = mtu
+        if not temporary:
+            record = self._records[link.name]
+            record.mtu = mtu
+            record.properties["mtu"] = [text]
+
+    def _apply_protection(self, link: Link) -> None:
+        if link.link_class == ETHERSTUB:
+            return
+        with _machine():
+            self._host.kernel.set_protection(
+                link.name,
+                frozenset(link.properties.get("protection", ())),
+                tuple(link.properties.get("allowed-ips", ())),
+                link.mac,
+            )
+
+    # Zones ---------------------------------------------------------------------------------------
+
+    def lend(self, name: str, zone: str, allowed: list[str]) -> None:
+        """Give a link to a zone that becomes ready, as zoneadmd does.
+
+        With ``allowed`` (addresses; a prefix length is dropped) the link may send from these only.
+
+        Raises:
+            LinkError: missing, in use in the global zone, or protected by hand beforehand.
+        """
+        link = self._active.get(name)
+        if link is None:
+            raise LinkError(f"WARNING: skipping network interface '{name}': {status.NOT_FOUND}")
+        if link.zone and link.zone != zone:
+            raise LinkError(f"WARNING: unable to add network interface '{name}': {status.BUSY}")
+        if not link.zone and self._in_use(link):
+            raise LinkError(
+                f"WARNING: skipping network interface '{name}' which is used in the global zone"
+            )
+        if allowed:
+            self._check_unprotected(link)
+        try:
+            self._move(link, zone)
+            if allowed:
+                link.properties["protection"] = ["ip-nospoof"]
+                link.properties["allowed-ips"] = [text.partition("/")[0] for text in allowed]
+                self._apply_protection(link)
+        except DladmError as error:
+            raise LinkError(f"WARNING: unable to add network interface '{name}': {error.status}") from error
+
+    @staticmethod
+    def _check_unprotected(link: Link) -> None:
+        if link.properties.get("protection"):
+            raise LinkError("Protection is already set", "failed to add address")
+        if link.properties.get("allowed-ips"):
+            raise LinkError("allowed-ips is already set", "failed to add address")
+
+    def take_back(self, name: str) -> None:
+        """Return a link to the global zone at halt, its protection reset; no-op when it is gone."""
+        link = self._active.get(name)
+        if link is None:
+            return
+        self._move(link, "")
+        if link.properties.pop("protection", None) or link.properties.get("allowed-ips"):
+            link.properties.pop("allowed-ips", None)
+            self._apply_protection(link)
+
+    def take_back_all(self, zone: str) -> None:
+        """Return every link that a zone still has, also those given to it by hand."""
+        for link in self.all():
+            if link.zone == zone:
+                self._move(link, "")
+
+    def _move(self, link: Link, zone: str) -> None:
+        if link.zone != zone:
+            with _machine():
+                self._host.kernel.move_link(link.name, zone or "global")
+            link.zone = zone
+
+    # Files ---------------------------------------------------------------------------------------
+
+    def _take_id(self) -> int:
+        self._next_id += 1
+        return self._next_id - 1
+
+    def _write(self) -> None:
+        lines = [json.dumps(link.record()) + "\n" for link in self.all_records()]
+        with _machine():
+            replace_file(self._host.path("global", CONF), _HEADER + "".join(lines))
+
+
+def _active_properties(record: Link) -> dict[str, Values]:
+    """The properties that a record gives its link at boot; the MTU is a field of its own."""
+    return {name: list(values) for name, values in record.properties.items() if name != "mtu"}
+
+
+@contextmanager
+def _machine() -> Iterator[None]:
+    """Turn a refusal of the machine underneath into a link status."""
+    try:
+        yield
+    except OSError as error:
+        raise status.from_oserror(error) from error

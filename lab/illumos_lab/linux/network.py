@@ -1,0 +1,456 @@
+"""The network of one host: bridges for etherstubs and physical links, veth pairs for vnics.
+
+Each host has a hidden *fabric*, a network namespace that holds the switches. A vnic is a veth pair:
+one end is a port of a switch in the fabric, the other stands in the stack of the zone that has it.
+Link protection acts at the port, where the zone cannot touch it. There is one switch for each lower
+link and VLAN identifier, so that VLANs are apart without tagging. The switch of a physical link has an
+uplink to the lab's wire.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+import threading
+from dataclasses import dataclass, field
+from ipaddress import IPv4Interface, ip_address
+
+from illumos_lab.kernel import Interface, NatRule, Network
+from illumos_lab.linux import nft
+from illumos_lab.linux.dhcp_client import DhcpClient, Lease
+from illumos_lab.linux.netns import Netns
+
+LOOPBACK = "lo0"
+BRIDGE_OPTIONS = "stp_state 0 forward_delay 0 mcast_snooping 0"
+_LINUX_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,14}")
+
+STACK_SYSCTLS = {
+    "ipv4/ip_forward": "0",
+    "ipv4/conf/all/rp_filter": "0",
+    "ipv4/conf/default/rp_filter": "0",
+    # An address belongs to its interface, as on illumos: answer and ask ARP there only.
+    "ipv4/conf/all/arp_ignore": "1",
+    "ipv4/conf/all/arp_announce": "2",
+    "ipv4/conf/all/send_redirects": "0",
+    "ipv4/conf/default/send_redirects": "0",
+    "ipv4/ping_group_range": "0 2147483647",
+    "ipv6/conf/all/disable_ipv6": "1",
+    "ipv6/conf/default/disable_ipv6": "1",
+    # A switch is no router: what it carries is not for the filters of IP.
+    "bridge/bridge-nf-call-iptables": "0",
+    "bridge/bridge-nf-call-ip6tables": "0",
+    "bridge/bridge-nf-call-arptables": "0",
+}
+
+# Interfaces get numbers that differ from their peer's: for a pair with one number on both sides Linux
+# takes up to a second to notice that it is connected.
+_FIRST_INDEX = 1000
+_INDEXES_PER_HOST = 1_000_000
+
+
+@dataclass
+class _Stack:
+    """The IP stack of a zone."""
+
+    netns: Netns
+    forward_all: bool = False
+    forward: dict[str, bool] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)
+    filtered: bool = False
+    nat: bool = False
+
+
+@dataclass
+class _Link:
+    """A datalink with an end in some zone's stack."""
+
+    name: str
+    linux_name: str
+    port: str
+    mac: str
+    zone: str = "global"
+
+
+@dataclass
+class _Switch:
+    """The bridges of an etherstub or physical link, by VLAN identifier (0 is untagged)."""
+
+    mtu: int
+    physical: bool
+    bridges: dict[int, str] = field(default_factory=dict)
+
+
+class LinuxKernel:
+    """`illumos_lab.kernel.Kernel` made with Linux network namespaces.
+
+    Args:
+        wire: namespace of the lab's wire, with a bridge ``wire0``.
+        host_number: tells this host's ports on the wire from those of other hosts.
+    """
+
+    def __init__(self, wire: Netns, host_number: int) -> None:
+        self._wire = wire
+        self._host_number = host_number
+        self._fabric = Netns.create()
+        self._fabric.sysctl(STACK_SYSCTLS)
+        self._fabric.ip("link set lo up")
+        self._stacks: dict[str, _Stack] = {}
+        self._switches: dict[str, _Switch] = {}
+        self._links: dict[str, _Link] = {}
+        self._protection: dict[str, nft.Protection] = {}
+        self._dhcp: dict[tuple[str, str], DhcpClient] = {}
+        self._numbers = itertools.count(1)
+        self._lock = threading.RLock()
+        self.create_stack("global")
+
+    # Stacks --------------------------------------------------------------------------------------
+    def create_stack(self, zone: str) -> None:
+        """Make the stack of a zone, with a loopback interface."""
+        netns = Netns.create()
+        netns.sysctl(STACK_SYSCTLS)
+        netns.ip("link set lo up")
+        self._stacks[zone] = _Stack(netns)
+
+    def destroy_stack(self, zone: str) -> None:
+        """Forget a stack; links still in it cease to exist."""
+        for key in [key for key in self._dhcp if key[0] == zone]:
+            self._dhcp.pop(key).stop()
+        stack = self._stacks.pop(zone, None)
+        if stack is not None:
+            stack.netns.close()
+
+    def has_stack(self, zone: str) -> bool:
+        """Whether the zone has a stack of its own now."""
+        return zone in self._stacks
+
+    def netns(self, zone: str) -> Netns:
+        """The network namespace of a zone's stack; that of the host for a shared-ip zone."""
+        return self._stack(zone).netns
+
+    def linux_name(self, link: str) -> str:
+        """What Linux programs call a link: its own name where that is legal and short enough."""
+        if link == LOOPBACK:
+            return "lo"
+        return self._link(link).linux_name
+
+    def _stack(self, zone: str) -> _Stack:
+        return self._stacks.get(zone) or self._stacks["global"]
+
+    def _link(self, name: str) -> _Link:
+        link = self._links.get(name)
+        if link is not None:
+            return link
+        switch = self._switches.get(name)
+        if switch is None:
+            raise FileNotFoundError(2, "no such link", name)
+        # A switch that is used as an interface (a simnet) gets its own port on itself.
+        number = next(self._numbers)
+        mac = f"2:8:20:{number >> 16 & 255:x}:{number >> 8 & 255:x}:{number & 255:x}"
+        self._create_port(name, name, mac, 0, switch.mtu)
+        return self._links[name]
+
+    # Datalinks -----------------------------------------------------------------------------------
+    def create_physical(self, name: str, mac: str, mtu: int) -> None:
+        """A physical link: a switch with an uplink to the wire, and the host's own port on it."""
+        with self._lock:
+            self._switches[name] = _Switch(mtu, physical=True)
+            self._create_port(name, name, mac, 0, mtu)
+
+    def create_etherstub(self, name: str, mtu: int) -> None:
+        with self._lock:
+            self._switches[name] = _Switch(mtu, physical=False)
+            self._bridge(name, 0)
+
+    def create_vnic(self, name: str, over: str, mac: str, vid: int, mtu: int) -> None:
+        with self._lock:
+            if over not in self._switches:
+                raise OSError(22, "vnic over a link that is no switch", over)
+            self._create_port(name, over, mac, vid, mtu)
+
+    def _create_port(self, name: str, over: str, mac: str, vid: int, mtu: int) -> None:
+        bridge = self._bridge(over, vid)
+        linux_name = name
+        if not _LINUX_NAME.fullmatch(name) or self._linux_name_taken(name):
+            linux_name = f"link{next(self._numbers)}"
+        number = next(self._numbers)
+        port = f"p{number}"
+        index = _FIRST_INDEX + 2 * number
+        padded = pad_mac(mac)
+        stack = self._stacks["global"].netns
+        self._fabric.ip(
+            f"link add {port} index {index} mtu {mtu} type veth peer name {linux_name}"
+            f" index {index + 1} address {padded} mtu {mtu} netns {stack.path}",
+            f"link set {port} master {bridge} up",
+        )
+        self._links[name] = _Link(name, linux_name, port, padded)
+
+    def _linux_name_taken(self, name: str) -> bool:
+        return any(link.linux_name == name for link in self._links.values())
+
+    def _bridge(self, over: str, vid: int) -> str:
+        switch = self._switches[over]
+        bridge = switch.bridges.get(vid)
+        if bridge is not None:
+            return bridge
+        bridge = f"b{next(self._numbers)}"
+        self._fabric.ip(
+            f"link add {bridge} mtu {switch.mtu} type bridge {BRIDGE_OPTIONS}",
+            f"link set {bridge} up",
+        )
+        if switch.physical:
+            self._connect_to_wire(bridge, vid, switch.mtu)
+        switch.bridges[vid] = bridge
+        return bridge
+
+    def _connect_to_wire(self, bridge: str, vid: int, mtu: int) -> None:
+        number = next(self._numbers)
+        index = _FIRST_INDEX + 2 * number
+        uplink = f"u{number}"
+        far_end = f"h{self._host_number}{uplink}"
+        wire = f"wire{vid}"
+        if vid:
+            with contextlib.suppress(FileExistsError):
+                self._wire.ip(f"link add {wire} type bridge {BRIDGE_OPTIONS}")
+        self._fabric.ip(
+            f"link add {uplink} index {index} mtu {mtu} type veth peer name {far_end}"
+            f" index {self._host_number * _INDEXES_PER_HOST + number} mtu {mtu}"
+            f" netns {self._wire.path}",
+            f"link set {uplink} master {bridge} up",
+        )
+        self._wire.ip(f"link set {far_end} master {wire} up", f"link set {wire} up")
+
+    def delete_link(self, name: str) -> None:
+        with self._lock:
+            if name not in self._links and name not in self._switches:
+                raise FileNotFoundError(2, "no such link", name)
+            link = self._links.pop(name, None)
+            if link is not None:
+                self._unprotect(link)
+                self._fabric.ip(f"link del {link.port}")
+            switch = self._switches.pop(name, None)
+            if switch is not None:
+                self._fabric.ip(*(f"link del {bridge}" for bridge in switch.bridges.values()))
+
+    def rename_link(self, old: str, new: str) -> None:
+        with self._lock:
+            if old in self._switches:
+                self._switches[new] = self._switches.pop(old)
+            if old not in self._links:
+                return
+            link = self._links.pop(old)
+            link.name = new
+            self._links[new] = link
+            if _LINUX_NAME.fullmatch(new) and not self._linux_name_taken(new):
+                self._stack(link.zone).netns.ip(
+                    f"link set {link.linux_name} down", f"link set {link.linux_name} name {new}"
+                )
+                link.linux_name = new
+
+    def set_mtu(self, name: str, mtu: int) -> None:
+        with self._lock:
+            switch = self._switches.get(name)
+            if switch is not None:
+                switch.mtu = mtu
+                self._fabric.ip(*(f"link set {bridge} mtu {mtu}" for bridge in switch.bridges.values()))
+            if name in self._links:
+                link = self._links[name]
+                self._fabric.ip(f"link set {link.port} mtu {mtu}")
+                self._stack(link.zone).netns.ip(f"link set {link.linux_name} mtu {mtu}")
+
+    def set_protection(
+        self, name: str, protection: frozenset[str], allowed_ips: tuple[str, ...], mac: str
+    ) -> None:
+        with self._lock:
+            link = self._link(name)
+            if not protection:
+                self._unprotect(link)
+                return
+            self._protection[name] = nft.Protection(
+                protection, allowed_ips, pad_mac(mac), self._leased_address(name)
+            )
+            self._fabric.nft(nft.protection_table(link.port, self._protection[name]))
+
+    def _unprotect(self, link: _Link) -> None:
+        if self._protection.pop(link.name, None) is not None:
+            self._fabric.nft(nft.delete_table(nft.protection_table_name(link.port)))
+
+    def _leased_address(self, name: str) -> str | None:
+        for (_, link), client in self._dhcp.items():
+            if link == name and client.lease is not None:
+                return str(client.lease.address.ip)
+        return None
+
+    def move_link(self, name: str, zone: str) -> None:
+        with self._lock:
+            link = self._link(name)
+            if zone not in self._stacks:
+                raise FileNotFoundError(2, "no IP stack", zone)
+            if link.zone == zone:
+                return
+            self._forget_interface(link.zone, link)
+            source, target = self._stack(link.zone).netns, self._stacks[zone].netns
+            source.ip(f"link set {link.linux_name} netns {target.path}")
+            link.zone = zone
+
+    def _forget_interface(self, zone: str, link: _Link) -> None:
+        client = self._dhcp.pop((zone, link.name), None)
+        if client is not None:
+            client.stop()
+        stack = self._stack(zone)
+        stack.forward.pop(link.linux_name, None)
+        stack.addresses = {
+            address: name for address, name in stack.addresses.items() if name != link.linux_name
+        }
+
+    # IP, in the stack of a zone ------------------------------------------------------------------
+    def plumb(self, zone: str, link: str) -> None:
+        with self._lock:
+            name = self.linux_name(link)
+            stack = self._stack(zone)
+            stack.netns.ip(f"link set {name} up")
+            if stack.forward_all:
+                self._apply_forwarding(stack)
+
+    def unplumb(self, zone: str, link: str) -> None:
+        with self._lock:
+            stack = self._stack(zone)
+            name = self.linux_name(link)
+            if link in self._links:
+                self._forget_interface(zone, self._links[link])
+            stack.netns.ip(f"addr flush dev {name}", f"link set {name} down")
+
+    def add_address(self, zone: str, link: str, address: Interface) -> None:
+        stack = self._stack(zone)
+        name = self.linux_name(link)
+        if link == LOOPBACK and address.ip.is_loopback:
+            return
+        stack.addresses[str(address.ip)] = name
+        if isinstance(address, IPv4Interface):
+            stack.netns.ip(f"addr add {address} broadcast + dev {name}")
+            return
+        stack.netns.sysctl({f"ipv6/conf/{name}/accept_ra": "0", f"ipv6/conf/{name}/disable_ipv6": "0"})
+        stack.netns.ip(f"addr add {address} dev {name} nodad")
+
+    def delete_address(self, zone: str, link: str, address: Interface) -> None:
+        if link == LOOPBACK and address.ip.is_loopback:
+            return
+        stack = self._stack(zone)
+        stack.addresses.pop(str(address.ip), None)
+        stack.netns.ip(f"addr del {address} dev {self.linux_name(link)}")
+
+    def add_route(self, zone: str, destination: Network, gateway: str, link: str | None = None) -> None:
+        # illumos lets several routes to one destination stand side by side.
+        self._stack(zone).netns.ip(f"route append {self._route(zone, destination, gateway, link)}")
+
+    def delete_route(self, zone: str, destination: Network, gateway: str, link: str | None = None) -> None:
+        self._stack(zone).netns.ip(f"route del {self._route(zone, destination, gateway, link)}")
+
+    def _route(self, zone: str, destination: Network, gateway: str, link: str | None) -> str:
+        own = self._stack(zone).addresses.get(str(ip_address(gateway)))
+        if own is not None:
+            return f"{destination} dev {own}"
+        return f"{destination} via {gateway}" + (f" dev {self.linux_name(link)}" if link else "")
+
+    def set_forwarding(self, zone: str, link: str | None, on: bool) -> None:
+        with self._lock:
+            stack = self._stack(zone)
+            if link is None:
+                stack.forward_all = on
+                stack.forward.clear()
+            else:
+                stack.forward[self.linux_name(link)] = on
+            self._apply_forwarding(stack)
+
+    def _apply_forwarding(self, stack: _Stack) -> None:
+        names = {link.linux_name for link in self._links.values() if self._stack(link.zone) is stack}
+        on = {name for name in names if stack.forward.get(name, stack.forward_all)}
+        stack.netns.sysctl({f"ipv4/conf/{name}/forwarding": "1" if name in on else "0" for name in names})
+        stack.netns.nft(nft.forward_table(on))
+
+    def set_nat(self, zone: str, rules: tuple[NatRule, ...]) -> None:
+        with self._lock:
+            stack = self._stack(zone)
+            names = {
+                link.name: link.linux_name
+                for link in self._links.values()
+                if self._stack(link.zone) is stack
+            }
+            if rules:
+                stack.netns.nft(nft.nat_table(rules, names))
+            elif stack.nat:
+                stack.netns.nft(nft.delete_table(nft.NAT_TABLE))
+            stack.nat = bool(rules)
+
+    # DHCP ----------------------------------------------------------------------------------------
+    def start_dhcp_client(self, zone: str, link: str) -> None:
+        with self._lock:
+            if (zone, link) in self._dhcp:
+                return
+            found = self._link(link)
+            netns = self._stack(zone).netns
+            netns.ip(f"link set {found.linux_name} up")
+            self._dhcp[zone, link] = DhcpClient(
+                netns,
+                found.linux_name,
+                found.mac,
+                lambda lease: self._lease_bound(zone, link, lease),
+                lambda lease: self._lease_lost(zone, link, lease),
+            )
+
+    def stop_dhcp_client(self, zone: str, link: str) -> None:
+        with self._lock:
+            client = self._dhcp.pop((zone, link), None)
+        if client is not None:
+            client.stop()
+
+    def dhcp_lease(self, zone: str, link: str) -> Interface | None:
+        lease = self.dhcp_info(zone, link)
+        return lease.address if lease else None
+
+    def dhcp_info(self, zone: str, link: str) -> Lease | None:
+        """The whole lease, with routers and name servers (what dhcpinfo(1) tells)."""
+        client = self._dhcp.get((zone, link))
+        return client.lease if client else None
+
+    def _lease_bound(self, zone: str, link: str, lease: Lease) -> None:
+        self._learn(link, str(lease.address.ip))
+        netns = self._stack(zone).netns
+        name = self.linux_name(link)
+        self._stack(zone).addresses[str(lease.address.ip)] = name
+        netns.ip(
+            f"addr replace {lease.address} broadcast + dev {name}",
+            *(f"route append default via {router} dev {name}" for router in lease.routers),
+        )
+
+    def _lease_lost(self, zone: str, link: str, lease: Lease) -> None:
+        self._learn(link, None)
+        stack = self._stacks.get(zone)
+        if stack is not None and link in self._links:
+            stack.addresses.pop(str(lease.address.ip), None)
+            name = self.linux_name(link)
+            for router in lease.routers:
+                # An administrator may have deleted it.
+                with contextlib.suppress(OSError):
+                    stack.netns.ip(f"route del default via {router} dev {name}")
+            stack.netns.ip(f"addr del {lease.address} dev {name}")
+
+    def _learn(self, link: str, address: str | None) -> None:
+        """Link protection without allowed-ips lets out what DHCP has granted."""
+        known = self._protection.get(link)
+        if known is None:
+            return
+        learned = nft.Protection(known.kinds, known.allowed, known.mac, address)
+        self._protection[link] = learned
+        self._fabric.nft(nft.protection_table(self._links[link].port, learned))
+
+    def close(self) -> None:
+        """Let go of everything; the namespaces take interfaces and rules with them."""
+        for zone in list(self._stacks):
+            self.destroy_stack(zone)
+        self._fabric.close()
+
+
+def pad_mac(mac: str) -> str:
+    """A MAC address in the form that Linux wants, from illumos' without leading zeros."""
+    return ":".join(f"{int(octet, 16):02x}" for octet in mac.split(":"))

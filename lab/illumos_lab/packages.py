@@ -1,0 +1,420 @@
+"""Software packages: IPS on OmniOS and OpenIndiana, SVR4 packages under zap on Tribblix.
+
+The catalogue holds what router zones need and enough of a base system to be looked at. What is installed is
+recorded where the real tools record it. See pkg(1), pkginfo(1).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import json
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from illumos_lab import dnsmasq, services
+from illumos_lab.commands import OPTIONAL
+from illumos_lab.conffile import replace_file
+from illumos_lab.image import SPARSE_BRANDS, install_program
+
+if TYPE_CHECKING:
+    from illumos_lab.host import Host
+    from illumos_lab.profile import Profile
+
+_IPS_RECORD = "var/pkg/state/installed/catalog.base.C"
+_SVR4_RECORDS = "var/sadm/pkg"
+
+FILTER_DEVICES = ("ipf", "ipauth", "ipl", "iplookup", "ipnat", "ipscan", "ipstate", "ipsync")
+"""Devices of IPFilter, below /dev of a stack of its own."""
+
+_EXAMPLE = "# Configuration file for dnsmasq.\n#\n# Format is one option per line.\n"
+
+
+class UnknownPackageError(LookupError):
+    """No publisher has the package; the text is its name."""
+
+
+@dataclass(frozen=True)
+class User:
+    """An account that a package brings."""
+
+    name: str
+    uid: int
+    home: str = "/"
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A directory that a package brings, and who owns it."""
+
+    path: str
+    owner: int = 0
+
+
+@dataclass(frozen=True)
+class Package:
+    """One package.
+
+    Attributes:
+        name: its name, without publisher and version.
+        version: version.
+        summary: one line.
+        publisher: who publishes it (IPS).
+        base: part of every image.
+        programs: emulated programs that it brings.
+        links: symbolic links, path to target.
+        files: text files, path to contents.
+        directories, user: more that it brings.
+    """
+
+    name: str
+    version: str
+    summary: str
+    publisher: str = ""
+    base: bool = False
+    programs: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
+    directories: tuple[Directory, ...] = ()
+    user: User | None = None
+
+
+OVERLAYS: dict[str, tuple[str, ...]] = dict.fromkeys(
+    [
+        "base",
+        "core-tribblix",
+        "networked-system",
+        "base-iso",
+        "live-iso",
+        "kitchen-sink",
+        "kitchen-sink-x11",
+        "develop",
+        "retro-desktop",
+        "x11",
+        "x11-minimal",
+        "x11-dev",
+        "bhyve",
+        "qemu",
+        "java",
+        "python",
+        "perl",
+        "php",
+        "webserver",
+        "postfix",
+    ],
+    (),
+)
+"""Overlays of Tribblix: names of sets of packages. Their packages do not matter in the lab."""
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """A publisher of IPS packages."""
+
+    name: str
+    origin: str
+
+
+def publishers(profile: Profile) -> tuple[Publisher, ...]:
+    """The publishers of a distribution, the preferred one first."""
+    match profile.name:
+        case "omnios":
+            release = profile.uname_version.split("-")[1]
+            return (
+                Publisher("omnios", f"https://pkg.omnios.org/{release}/core/"),
+                Publisher("extra.omnios", f"https://pkg.omnios.org/{release}/extra/"),
+            )
+        case "openindiana":
+            return (Publisher("openindiana.org", "https://pkg.openindiana.org/hipster/"),)
+        case _:
+            return ()
+
+
+def catalogue(profile: Profile) -> dict[str, Package]:
+    """Every package that can be installed on a distribution, by name."""
+    makers = {"omnios": _omnios, "openindiana": _openindiana}
+    return {package.name: package for package in makers.get(profile.name, _tribblix)(profile)}
+
+
+_FILTER_PROGRAMS = tuple(sorted(OPTIONAL))
+
+
+def _omnios(profile: Profile) -> Iterable[Package]:
+    release = "11-151054.0"
+    for name, summary in (
+        ("SUNWcs", "core Solaris"),
+        ("SUNWcsd", "core Solaris devices"),
+        ("entire", "Minimal set of core system packages"),
+        ("network/openssh-server", "OpenSSH server and associated utilities"),
+        ("package/pkg", "Image Packaging System"),
+        ("release/name", "release version information"),
+        ("shell/ksh93", "Ksh93 - The AT&T Korn Shell"),
+        ("system/zones", "zones configuration and administration"),
+        ("system/zones/brand/ipkg", "ipkg zone brand"),
+        ("system/zones/brand/lipkg", "lipkg zone brand"),
+        ("system/zones/brand/sparse", "sparse zone brand"),
+        ("system/zones/brand/bhyve", "bhyve zone brand"),
+        ("system/zones/brand/lx", "lx zone brand"),
+    ):
+        yield Package(name, release, summary, "omnios", base=True)
+    yield _filter(profile, release, "omnios")
+    yield Package(
+        profile.dnsmasq.package,
+        "2.90-151054.0",
+        "dnsmasq - network services for small networks",
+        "extra.omnios",
+        links=((profile.dnsmasq.binary, dnsmasq.PROGRAM),),
+        files=((profile.dnsmasq.config, _EXAMPLE),),
+        directories=(Directory("/var/opt/ooce/dnsmasq", 56), Directory("/var/cache")),
+        user=User("dnsmasq", 56),
+    )
+    yield Package("ooce/server/haproxy", "3.4.3-151054.0", "HAProxy", "extra.omnios")
+
+
+def _openindiana(profile: Profile) -> Iterable[Package]:
+    release = "0.5.11-2024.0.0.22489"
+    publisher = "openindiana.org"
+    for name, summary in (
+        ("SUNWcs", "Core Solaris"),
+        ("SUNWcsd", "Core Solaris Devices"),
+        ("entire", "Incorporation to constrain core system packages"),
+        ("package/pkg", "Image Packaging System"),
+        ("service/network/ssh", "OpenSSH server"),
+        ("system/zones", "Zones Configuration and Administration"),
+        ("system/zones/brand/ipkg", "ipkg zone brand"),
+        ("system/zones/brand/nlipkg", "nlipkg zone brand"),
+    ):
+        yield Package(name, release, summary, publisher, base=True)
+    yield _filter(profile, release, publisher)
+    yield Package(
+        profile.dnsmasq.package,
+        "2.89-2024.0.0.0",
+        "A lightweight DHCP and caching DNS server",
+        publisher,
+        links=((profile.dnsmasq.binary, dnsmasq.PROGRAM),),
+        files=((f"{profile.dnsmasq.config}.example", _EXAMPLE),),
+    )
+    yield Package("web/loadbalancer/haproxy", "2.8.10-2024.0.0.0", "HAProxy", publisher)
+
+
+def _tribblix(profile: Profile) -> Iterable[Package]:
+    for name, version, summary in (
+        ("SUNWcs", "0.5.11", "core Solaris"),
+        ("SUNWcsd", "0.5.11", "core Solaris devices"),
+        ("TRIBsys-zones", "0.38.0", "Zones configuration and administration"),
+        ("TRIBzap", "0.2026.7", "Tribblix package and zone management"),
+        ("TRIBopenssh", "9.9.2", "OpenSSH"),
+    ):
+        yield Package(name, version, summary, base=True)
+    yield _filter(profile, "0.38.0", "")
+    yield Package(
+        profile.dnsmasq.package,
+        "2.89",
+        "dnsmasq - lightweight DNS and DHCP server",
+        links=((profile.dnsmasq.binary, dnsmasq.PROGRAM),),
+        directories=(Directory("/var/dnsmasq", 132),),
+        user=User("dnsmasq", 132),
+    )
+    yield Package("TRIBblix-haproxy2", "2.6.31", "HAProxy")
+
+
+def _filter(profile: Profile, version: str, publisher: str) -> Package:
+    return Package(
+        profile.ipfilter_package,
+        version,
+        "IP Filter",
+        publisher,
+        programs=_FILTER_PROGRAMS,
+        directories=(Directory("/etc/ipf"),),
+    )
+
+
+class Packages:
+    """The packages of a host's global zone and of its zones, each known by its root directory."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._lock = threading.RLock()
+        self.catalogue = catalogue(host.profile)
+
+    def boot(self) -> None:
+        """Lay out the global zone's packages when the host starts for the first time."""
+        if self._recorded(self._host.root):
+            return
+        names = [package.name for package in self.catalogue.values() if package.base]
+        if self._host.profile.ipfilter_in_global_zone:
+            names.append(self._host.profile.ipfilter_package)
+        for name in names:
+            self.install(self._host.root, name)
+
+    # Reading -----------------------------------------------------------------------------------
+    def installed(self, zone_root: Path, package: str) -> bool:
+        """Whether a package, named in full, is installed below a root directory."""
+        return package in self._recorded(zone_root)
+
+    def all_installed(self, zone_root: Path) -> list[Package]:
+        """The installed packages in alphabetical order."""
+        recorded = self._recorded(zone_root)
+        return [self.catalogue[name] for name in sorted(recorded) if name in self.catalogue]
+
+    def find(self, pattern: str) -> list[Package]:
+        """The packages of the catalogue that an operand of pkg names: in full, by its end, or a glob."""
+        return match(pattern, self.catalogue.values())
+
+    def _recorded(self, root: Path) -> frozenset[str]:
+        if self._svr4:
+            directory = root / _SVR4_RECORDS
+            if not directory.is_dir():
+                return frozenset()
+            return frozenset(path.parent.name for path in directory.glob("*/pkginfo"))
+        try:
+            record = json.loads((root / _IPS_RECORD).read_text())
+        except FileNotFoundError:
+            return frozenset()
+        return frozenset(name for key, names in record.items() if not key.startswith("_") for name in names)
+
+    @property
+    def _svr4(self) -> bool:
+        return self._host.profile.package_manager == "zap"
+
+    # Changing ----------------------------------------------------------------------------------
+    def install(self, zone_root: Path, name: str) -> bool:
+        """Install a package, named in full; False when it is there already.
+
+        Raises:
+            UnknownPackageError: there is no such package.
+        """
+        package = self.catalogue.get(name)
+        if package is None:
+            raise UnknownPackageError(name)
+        with self._lock:
+            if self.installed(zone_root, name):
+                return False
+            self._put_files(zone_root, package)
+            self._record(zone_root, package)
+        for service in services.catalogue(self._host.profile):
+            if service.package == name:
+                self._host.smf.install_service(zone_root, service)
+        if name == self._host.profile.ipfilter_package and zone_root == self._host.root:
+            self.make_devices("global")
+        return True
+
+    def populate(self, zone_root: Path, brand: str, packages: Sequence[str]) -> None:
+        """Give a new zone its packages: the base system, what its brand shares, and those asked for.
+
+        Raises:
+            UnknownPackageError: one of them does not exist; nothing has been installed.
+        """
+        wanted = [package.name for package in self.catalogue.values() if package.base]
+        there = [package.name for package in self.all_installed(self._host.root)]
+        if brand in SPARSE_BRANDS:
+            wanted += there
+        elif self._host.profile.ipfilter_package in there and not self._svr4:
+            # IPS keeps it in zones exactly when the global zone has it.
+            wanted.append(self._host.profile.ipfilter_package)
+        for name in packages:
+            if self._svr4 and name in OVERLAYS:
+                wanted += OVERLAYS[name]
+                continue
+            found = self.find(name)
+            if not found:
+                raise UnknownPackageError(name)
+            wanted.append(found[0].name)
+        for name in wanted:
+            self.install(zone_root, name)
+
+    def make_devices(self, zone: str) -> None:
+        """Make the devices of IPFilter in a stack that has just come up.
+
+        They are copies of the global zone's, so they need the package there; a shared-ip zone has none.
+        """
+        package = self._host.profile.ipfilter_package
+        if zone not in self._host.stacks or not self.installed(self._host.root, package):
+            return
+        directory = self._host.path(zone, "/dev")
+        directory.mkdir(exist_ok=True)
+        for name in FILTER_DEVICES:
+            (directory / name).touch()
+
+    def _record(self, root: Path, package: Package) -> None:
+        if self._svr4:
+            text = (
+                f"PKG={package.name}\nNAME={package.summary}\nARCH=i386\nVERSION={package.version}\n"
+                "CATEGORY=system\nBASEDIR=/\nPSTAMP=tribblix\nVENDOR=Tribblix\n"
+            )
+            replace_file(root / _SVR4_RECORDS / package.name / "pkginfo", text)
+            return
+        path = root / _IPS_RECORD
+        record = json.loads(path.read_text()) if path.exists() else {}
+        versions = record.setdefault(package.publisher, {})
+        versions[package.name] = [{"version": package.version}]
+        replace_file(path, json.dumps(record, indent=1) + "\n")
+
+    def _put_files(self, root: Path, package: Package) -> None:
+        if package.user is not None:
+            _add_user(root, package.user)
+        for directory in package.directories:
+            place = root / directory.path.lstrip("/")
+            place.mkdir(parents=True, exist_ok=True)
+            if directory.owner:
+                _give(place, directory.owner)
+        for path, text in package.files:
+            place = root / path.lstrip("/")
+            if not place.exists():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_text(text)
+        # In a sparse zone /usr is the global zone's and read-only: what is in there comes with it.
+        for program in package.programs:
+            with contextlib.suppress(OSError):
+                install_program(root, program)
+        for path, target in package.links:
+            place = root / path.lstrip("/")
+            with contextlib.suppress(OSError):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.unlink(missing_ok=True)
+                place.symlink_to(target)
+
+
+def match(pattern: str, packages: Iterable[Package]) -> list[Package]:
+    """The packages that a pattern names; a full name goes before names that end in it."""
+    stem = pattern.removeprefix("pkg:").lstrip("/")
+    publisher, slash, rest = stem.partition("/")
+    known = {package.publisher for package in packages if package.publisher}
+    if pattern.startswith("pkg://") and slash and publisher in known:
+        stem = rest
+    stem = stem.partition("@")[0]
+    exact = [package for package in packages if package.name == stem]
+    if exact:
+        return exact
+    return [
+        package
+        for package in packages
+        if fnmatch.fnmatchcase(package.name, stem) or fnmatch.fnmatchcase(package.name, f"*/{stem}")
+    ]
+
+
+def _add_user(root: Path, user: User) -> None:
+    for path, line in (
+        ("etc/passwd", f"{user.name}:x:{user.uid}:{user.uid}:{user.name}:{user.home}:\n"),
+        ("etc/group", f"{user.name}::{user.uid}:\n"),
+        ("etc/shadow", f"{user.name}:NP:6445::::::\n"),
+    ):
+        file = root / path
+        text = file.read_text() if file.exists() else ""
+        if not any(known.startswith(f"{user.name}:") for known in text.splitlines()):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            mode = file.stat().st_mode if file.exists() else 0o644
+            replace_file(file, text + line)
+            file.chmod(mode & 0o777)
+
+
+def _give(path: Path, uid: int) -> None:
+    # In a user namespace with a single user nobody else can own anything.
+    try:
+        os.chown(path, uid, uid)
+    except OSError:
+        path.chmod(0o777)

@@ -1,0 +1,178 @@
+"""The distributions that a host can play, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class BrandProfile:
+    """A zone brand that the distribution ships.
+
+    Attributes:
+        name: value of the ``brand`` property.
+        templates: names below /etc/zones (without .xml) that carry it.
+        native: it runs illumos userland and SMF.
+    """
+
+    name: str
+    templates: tuple[str, ...] = ()
+    native: bool = True
+
+
+@dataclass(frozen=True)
+class DnsmasqProfile:
+    """How the distribution packages dnsmasq."""
+
+    package: str
+    fmri: str
+    binary: str
+    config: str
+    lease_file: str
+    user: str
+    starts_as_root: bool
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One distribution.
+
+    Attributes:
+        name: ``omnios``, ``tribblix``, ``openindiana``.
+        release: text of /etc/release.
+        os_release: text of /etc/os-release, or None where it has none.
+        uname_version: what ``uname -v`` prints.
+        forked_zonecfg: zonecfg has the SmartOS/OmniOS additions (net global-nic, mac-addr, vlan-id,
+            property; physical memory cap as an rctl; zfs-io-priority; quoted strings in parentheses).
+        list_has_debug_id: ``zoneadm list -p`` prints an eighth field.
+        show_vnic_has_zone: ``dladm show-vnic`` knows the ZONE column and class errors in OmniOS' wording.
+        zones_parent: dataset mountpoint below which zones are made.
+        brands: the installed brands.
+        default_template_brand: brand of SUNWdefault.
+        package_manager: ``pkg`` or ``zap``.
+        ipfilter_package: name of the package.
+        ipfilter_in_global_zone: installed on a pristine host.
+        dnsmasq: how dnsmasq is packaged.
+    """
+
+    name: str
+    release: str
+    os_release: str | None
+    uname_version: str
+    forked_zonecfg: bool
+    list_has_debug_id: bool
+    show_vnic_has_zone: bool
+    zones_parent: str
+    zones_dataset: str
+    brands: tuple[BrandProfile, ...]
+    default_template_brand: str
+    package_manager: str
+    ipfilter_package: str
+    ipfilter_in_global_zone: bool
+    dnsmasq: DnsmasqProfile
+    search_path: str = "/usr/sbin:/usr/bin:/sbin"
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+_GLOBAL_BRANDS = (
+    BrandProfile("bhyve", ("OMNIbhyve",), native=False),
+    BrandProfile("lx", ("OMNIlx",), native=False),
+)
+
+OMNIOS = Profile(
+    name="omnios",
+    release="  OmniOS v11 r151054\n",
+    os_release=(
+        'NAME="OmniOS"\nPRETTY_NAME="OmniOS Community Edition v11 r151054"\n'
+        "ID=omnios\nVERSION=r151054\nVERSION_ID=r151054\nBUILD_ID=151054.0.2025.05.05\n"
+        'CPE_NAME="cpe:/o:omniosce:omnios:11:151054:0"\n'
+    ),
+    uname_version="omnios-r151054-1a2b3c4d5e",
+    forked_zonecfg=True,
+    list_has_debug_id=True,
+    show_vnic_has_zone=True,
+    zones_parent="/zones",
+    zones_dataset="rpool/zones",
+    brands=(
+        BrandProfile("ipkg", ("SUNWipkg", "OMNIipkg")),
+        BrandProfile("lipkg", ("OMNIlipkg",)),
+        BrandProfile("sparse", ("OMNIsparse",)),
+        *_GLOBAL_BRANDS,
+    ),
+    default_template_brand="ipkg",
+    package_manager="pkg",
+    ipfilter_package="network/ipfilter",
+    ipfilter_in_global_zone=True,
+    dnsmasq=DnsmasqProfile(
+        package="ooce/network/dnsmasq",
+        fmri="svc:/network/dns/dnsmasq:default",
+        binary="/opt/ooce/sbin/dnsmasq",
+        config="/etc/opt/ooce/dnsmasq/dnsmasq.conf",
+        lease_file="/var/cache/dnsmasq.leases",
+        user="dnsmasq",
+        starts_as_root=False,
+    ),
+    search_path="/usr/sbin:/sbin:/opt/ooce/sbin:/usr/bin:/opt/ooce/bin",
+)
+
+TRIBBLIX = Profile(
+    name="tribblix",
+    release="Tribblix m38\n",
+    os_release=(
+        "NAME=Tribblix\nVERSION=m38\nID=tribblix\nID_LIKE=illumos\n"
+        "HOME_URL=http://www.tribblix.org/\nVARIANT_ID=tribblix\n"
+    ),
+    uname_version="tribblix-m38",
+    forked_zonecfg=False,
+    list_has_debug_id=False,
+    show_vnic_has_zone=False,
+    zones_parent="/export/zones",
+    zones_dataset="rpool/export/zones",
+    brands=(
+        BrandProfile("sparse-root", ("TRIBsparse",)),
+        BrandProfile("whole-root", ("TRIBwhole",)),
+        BrandProfile("alien-root", ("TRIBalien",)),
+        BrandProfile("appstack", ("TRIBappstack",)),
+    ),
+    default_template_brand="ipkg",
+    package_manager="zap",
+    ipfilter_package="TRIBnet-ipfilter",
+    ipfilter_in_global_zone=False,
+    dnsmasq=DnsmasqProfile(
+        package="TRIBdnsmasq",
+        fmri="svc:/network/dnsmasq:default",
+        binary="/usr/sbin/dnsmasq",
+        config="/etc/dnsmasq.conf",
+        lease_file="/var/dnsmasq/dnsmasq.leases",
+        user="dnsmasq",
+        starts_as_root=True,
+    ),
+)
+
+OPENINDIANA = Profile(
+    name="openindiana",
+    release="             OpenIndiana Hipster 2024.10 (powered by illumos)\n",
+    os_release=None,
+    uname_version="illumos-93bf8f2a5b",
+    forked_zonecfg=False,
+    list_has_debug_id=False,
+    show_vnic_has_zone=False,
+    zones_parent="/zones",
+    zones_dataset="rpool/zones",
+    brands=(BrandProfile("ipkg", ("SUNWipkg",)), BrandProfile("nlipkg", ("SUNWnlipkg",))),
+    default_template_brand="ipkg",
+    package_manager="pkg",
+    ipfilter_package="network/ipfilter",
+    ipfilter_in_global_zone=False,
+    dnsmasq=DnsmasqProfile(
+        package="service/network/dnsmasq",
+        fmri="svc:/network/dnsmasq:default",
+        binary="/usr/lib/inet/dnsmasq",
+        config="/etc/dnsmasq.conf",
+        lease_file="/var/lib/misc/dnsmasq.leases",
+        user="daemon",
+        starts_as_root=False,
+    ),
+)
+
+PROFILES = {profile.name: profile for profile in (OMNIOS, TRIBBLIX, OPENINDIANA)}

@@ -1,0 +1,363 @@
+"""The services that a host and its zones have, for every distribution, and their methods.
+
+What a service is follows the manifests of illumos and of the distributions' packages. A service that does
+nothing in the lab is there because scripts and people look at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from illumos_lab.dnsmasq import start_dnsmasq
+from illumos_lab.ipfilter.load import LoadResult, load_text
+from illumos_lab.ipfilter.state import filters
+from illumos_lab.profile import Profile
+from illumos_lab.service import (
+    EXIT_ERR_CONFIG,
+    Context,
+    Dependency,
+    MethodError,
+    Service,
+)
+
+IPFILTER = "svc:/network/ipfilter:default"
+_IPNAT_CONF = "/etc/ipf/ipnat.conf"
+_IPF_CONF = "/etc/ipf/ipf.conf"
+
+
+# Methods -----------------------------------------------------------------------------------------
+
+
+def _start_physical(context: Context) -> None:
+    """net-physical: bring up the stack. A shared-ip zone has none of its own."""
+    stack = context.host.stacks.get(context.zone)
+    if stack is not None:
+        stack.boot()
+
+
+def _set_forwarding(on: bool, context: Context) -> None:
+    stack = context.host.stacks.get(context.zone)
+    if stack is not None:
+        stack.set_forwarding(on)
+
+
+def _start_forwarding(context: Context) -> None:
+    _set_forwarding(True, context)
+
+
+def _stop_forwarding(context: Context) -> None:
+    _set_forwarding(False, context)
+
+
+def _start_zones(context: Context) -> None:
+    context.host.zones.boot()
+
+
+def _stop_zones(context: Context) -> None:
+    context.host.zones.halt_all()
+
+
+def _run_scripts(context: Context, directory: str) -> None:
+    """What /sbin/rc2 and /sbin/rc3 do: the scripts K* with ``stop``, then S* with ``start``."""
+    place = context.host.path(context.zone, directory)
+    scripts = sorted(path.name for path in place.glob("[KS]*"))
+    for letter, word in (("K", "stop"), ("S", "start")):
+        for name in scripts:
+            script = f"{directory}/{name}"
+            if not name.startswith(letter) or not context.host.path(context.zone, script).is_file():
+                continue
+            context.note(f'Executing legacy init script "{script}".')
+            status = context.run(["/sbin/sh", script, word])
+            context.note(f'Legacy init script "{script}" exited with return code {status}.')
+            if letter == "S":
+                context.legacy(script)
+
+
+def _start_multi_user(context: Context) -> None:
+    _run_scripts(context, "/etc/rc2.d")
+
+
+def _start_multi_user_server(context: Context) -> None:
+    _run_scripts(context, "/etc/rc3.d")
+
+
+def _start_ipfilter(context: Context) -> None:
+    """Enable filtering, render the policy, load ipnat.conf, as the service's method does."""
+    state = filters(context.host)
+    ipf_conf = context.host.path(context.zone, _IPF_CONF)
+    ipnat_conf = context.host.path(context.zone, _IPNAT_CONF)
+    has_rules = ipf_conf.is_file() and any(
+        line.strip() and not line.lstrip().startswith("#")
+        for line in ipf_conf.read_text(errors="surrogateescape").splitlines()
+    )
+    if context.get("config/version") in (None, "0"):
+        # The first start adopts a file of rules that is already there.
+        if has_rules:
+            context.put("firewall_config_default/policy", "astring", "custom")
+        context.put("config/version", "count", "1")
+    policy = context.get("firewall_config_default/policy")
+    if policy == "custom":
+        if has_rules:
+            raise MethodError(EXIT_ERR_CONFIG, f"{_IPF_CONF}: filter rules are not emulated")
+        if not ipf_conf.is_file() and not ipnat_conf.is_file():
+            return
+    elif policy not in (None, "none"):
+        raise MethodError(EXIT_ERR_CONFIG, f"firewall policy '{policy}' is not emulated")
+    if not state.has_device(context.zone):
+        raise MethodError(1, "open device: No such file or directory\nUser/kernel version check failed")
+    plane = state.plane(context.zone)
+    plane.enabled = True
+    plane.rules.clear()
+    result = LoadResult()
+    if ipnat_conf.is_file():
+        text = ipnat_conf.read_bytes().decode("utf-8", "surrogateescape")
+        result = load_text(plane.rules, text)
+    state.apply(context.zone)
+    context.note(result.stderr)
+    if result.status != 0:
+        raise MethodError(EXIT_ERR_CONFIG, f"load of {_IPNAT_CONF} into ipnat failed")
+
+
+def _stop_ipfilter(context: Context) -> None:
+    filters(context.host).set_enabled(context.zone, False)
+
+
+# Delivered services ------------------------------------------------------------------------------
+
+
+def _needs(*fmris: str, restart_on: str = "none") -> tuple[Dependency, ...]:
+    return (Dependency(tuple(f"svc:/{fmri}" for fmri in fmris), restart_on=restart_on),)
+
+
+def _plain(fmri: str, title: str, *needs: str, enabled: bool = True) -> Service:
+    return Service(f"svc:/{fmri}", title, enabled=enabled, dependencies=_needs(*needs) if needs else ())
+
+
+_SINGLE_USER = "milestone/single-user"
+_MULTI_USER = "milestone/multi-user"
+_LOCAL = "system/filesystem/local"
+
+_BASE = (
+    _plain("system/svc/restarter:default", "master restarter"),
+    _plain("system/early-manifest-import:default", "early manifest import"),
+    _plain("system/filesystem/root:default", "root file system mount"),
+    _plain("system/filesystem/usr:default", "read/write root file systems mounts"),
+    _plain("system/filesystem/minimal:default", "minimal file system mounts"),
+    replace(
+        _plain("network/loopback:default", "loopback network interface"),
+        exec="/lib/svc/method/net-loopback",
+    ),
+    _plain("network/ip-interface-management:default", "IP interface management"),
+    _plain("network/datalink-management:default", "data-link management daemon"),
+    _plain("system/rmtmpfiles:default", "remove temporary files"),
+    Service(
+        "svc:/network/physical:default",
+        "physical network interface configuration",
+        dependencies=_needs("network/loopback", "network/datalink-management"),
+        start=_start_physical,
+        exec="/lib/svc/method/net-physical",
+        properties={"general/action_authorization": ("astring", "solaris.smf.manage.network")},
+    ),
+    _plain("system/identity:node", "system identity (nodename)", "network/physical:default"),
+    _plain("system/identity:domain", "system identity (domainname)", "network/physical:default"),
+    _plain("system/manifest-import:default", "service manifest import"),
+    _plain("milestone/devices:default", "device configuration milestone"),
+    _plain("milestone/unconfig:default", "unconfiguration milestone"),
+    _plain("milestone/config:default", "configuration milestone", "milestone/unconfig"),
+    Service(
+        "svc:/milestone/network:default",
+        "Network milestone",
+        dependencies=(
+            *_needs("network/loopback", "network/physical:default"),
+            Dependency((IPFILTER,), "optional_all"),
+        ),
+    ),
+    _plain(
+        f"{_SINGLE_USER}:default",
+        "single-user milestone",
+        *("system/identity:node", "system/filesystem/minimal", "system/manifest-import"),
+        *("milestone/devices", "milestone/network"),
+    ),
+    _plain(f"{_LOCAL}:default", "local file system mounts", _SINGLE_USER),
+    _plain("milestone/name-services:default", "name services milestone"),
+    _plain("milestone/sysconfig:default", "Basic system configuration milestone", _SINGLE_USER),
+    replace(
+        _plain(
+            "network/routing-setup:default",
+            "Initial routing-related configuration",
+            "network/physical:default",
+        ),
+        exec="/lib/svc/method/svc-routing-setup",
+    ),
+    _plain("network/initial:default", "initial network services", "milestone/network"),
+    _plain("network/service:default", "layered network services", "network/initial"),
+    _plain("network/iptun:default", "IP tunnel configuration"),
+    _plain("network/ipsec/policy:default", "IPsec policy initialization"),
+    _plain("network/netmask:default", "dynamic network mask configuration"),
+    _plain("network/netcfg:default", "Network configuration data management"),
+    Service(
+        "svc:/network/ipv4-forwarding:default",
+        "IPv4 forwarding",
+        enabled=False,
+        dependencies=(Dependency(("svc:/network/routing-setup",), restart_on="refresh"),),
+        start=_start_forwarding,
+        stop=_stop_forwarding,
+        refresh=_start_forwarding,
+        exec="/lib/svc/method/svc-forwarding start",
+    ),
+    _plain("network/ipv6-forwarding:default", "IPv6 forwarding", "network/routing-setup", enabled=False),
+    _plain("network/routing/route:default", "in.routed network routing daemon", enabled=False),
+    _plain("network/routing/ndp:default", "Neighbor discovery protocol", "network/routing-setup"),
+    _plain("network/dns/client:default", "DNS resolver", _LOCAL),
+    _plain("network/inetd:default", "inetd", _LOCAL),
+    _plain("network/rpc/bind:default", "RPC bindings", enabled=False),
+    _plain("network/nfs/server:default", "NFS server", enabled=False),
+    _plain("network/nfs/client:default", "NFS client", enabled=False),
+    Service(
+        "svc:/network/ssh:default",
+        "SSH server",
+        dependencies=(
+            *_needs(_LOCAL, "milestone/network"),
+            Dependency((IPFILTER,), "optional_all"),
+        ),
+        exec="/lib/svc/method/sshd start",
+    ),
+    _plain("system/name-service-cache:default", "name service cache", _LOCAL),
+    _plain("system/cron:default", "clock daemon (cron)", _LOCAL),
+    _plain("system/system-log:default", "system log daemon", _LOCAL),
+    _plain("system/utmp:default", "utmpx monitoring", _LOCAL),
+    _plain("system/sac:default", "SAF service access controller", _LOCAL),
+    _plain("system/console-login:default", "Console login", _MULTI_USER),
+    _plain("system/auditd:default", "illumos audit daemon", enabled=False),
+    Service(
+        f"svc:/{_MULTI_USER}:default",
+        "multi-user milestone",
+        dependencies=(
+            *_needs(_SINGLE_USER, _LOCAL, "milestone/name-services", "milestone/sysconfig"),
+            Dependency(("svc:/network/ssh", "svc:/system/system-log"), "optional_all"),
+        ),
+        start=_start_multi_user,
+        exec="/sbin/rc2",
+    ),
+    Service(
+        "svc:/milestone/multi-user-server:default",
+        "multi-user plus exports milestone",
+        dependencies=(
+            *_needs(_MULTI_USER),
+            Dependency(("svc:/network/ssh",), "optional_all"),
+        ),
+        start=_start_multi_user_server,
+        exec="/sbin/rc3",
+    ),
+)
+
+_GLOBAL_ONLY = (
+    _plain("system/boot-archive:default", "check boot archive content"),
+    _plain("system/device/local:default", "Standard Solaris device configuration"),
+    _plain("system/fmd:default", "Fault manager"),
+    _plain("system/pfexec:default", "pfexec policy server"),
+    _plain("system/power:default", "power management"),
+    _plain("system/dbus:default", "D-BUS message bus"),
+    _plain("system/zones-monitoring:default", "zone statistics monitoring"),
+    Service(
+        "svc:/system/zones:default",
+        "Zones autoboot and graceful shutdown",
+        dependencies=_needs("milestone/multi-user-server"),
+        start=_start_zones,
+        stop=_stop_zones,
+        exec="/lib/svc/method/svc-zones start",
+        properties={"stop/timeout_seconds": ("count", "100")},
+    ),
+)
+
+_NWAM = Service(
+    "svc:/network/physical:nwam",
+    "physical network interface autoconfiguration",
+    enabled=False,
+    in_zones=False,
+)
+
+
+def _from_packages(profile: Profile) -> tuple[Service, ...]:
+    restarting = Dependency(
+        ("svc:/network/physical", "svc:/system/identity:node", "svc:/system/identity:domain"),
+        "require_any",
+        "restart",
+    )
+    dnsmasq = profile.dnsmasq
+    needs: tuple[Dependency, ...]
+    match profile.name:
+        case "tribblix":
+            path = Dependency((f"file://localhost{dnsmasq.config}",))
+            needs = (*_needs(_LOCAL), path)
+        case "openindiana":
+            rivals = ("network/dns/server", "network/dhcp/relay", "network/dhcp/server")
+            exclude = Dependency(tuple(f"svc:/{name}" for name in rivals), "exclude_all")
+            needs = (*_needs(_MULTI_USER), exclude)
+        case _:
+            needs = _needs("milestone/network", _LOCAL)
+    return (
+        Service(
+            IPFILTER,
+            "IP Filter",
+            enabled=False,
+            package=profile.ipfilter_package,
+            dependencies=(*_needs("system/filesystem/minimal"), restarting),
+            start=_start_ipfilter,
+            stop=_stop_ipfilter,
+            refresh=_start_ipfilter,
+            exec="/lib/svc/method/ipfilter start",
+            properties={
+                "config/version": ("count", "0"),
+                "config/ipf6_config_file": ("astring", "/etc/ipf/ipf6.conf"),
+                "config/ipnat_config_file": ("astring", _IPNAT_CONF),
+                "config/ippool_config_file": ("astring", "/etc/ipf/ippool.conf"),
+                "firewall_config_default/policy": ("astring", "none"),
+                "firewall_config_default/custom_policy_file": ("astring", _IPF_CONF),
+                "firewall_config_default/apply_to": ("astring", ""),
+                "firewall_config_default/exceptions": ("astring", ""),
+                "firewall_config_default/open_ports": ("astring", ""),
+                "firewall_config_override/policy": ("astring", "none"),
+            },
+        ),
+        Service(
+            dnsmasq.fmri,
+            "dnsmasq",
+            enabled=False,
+            package=dnsmasq.package,
+            dependencies=needs,
+            start=start_dnsmasq,
+            exec=f"{dnsmasq.binary} -C {dnsmasq.config}",
+        ),
+    )
+
+
+def catalogue(profile: Profile) -> tuple[Service, ...]:
+    """Every service that the distribution has, installed or not."""
+    nwam = () if profile.name == "omnios" else (_NWAM,)
+    only_global = tuple(replace(each, in_zones=False) for each in _GLOBAL_ONLY)
+    return (*_BASE, *nwam, *only_global, *_from_packages(profile))
+
+
+def by_fmri(profile: Profile, fmri: str) -> Service:
+    """A service of the catalogue.
+
+    Raises:
+        KeyError: the distribution has no such instance.
+    """
+    for service in catalogue(profile):
+        if service.fmri == fmri:
+            return service
+    raise KeyError(fmri)
+
+
+def delivered(profile: Profile, zone: str, installed: Iterable[str]) -> list[Service]:
+    """The services of a zone: those of the base system, and those that its packages brought."""
+    wanted = frozenset(installed)
+    return [
+        service
+        for service in catalogue(profile)
+        if service.fmri in wanted
+        or (not service.package and (service.in_global if zone == "global" else service.in_zones))
+    ]

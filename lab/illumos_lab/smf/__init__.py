@@ -1,0 +1,192 @@
+"""The service management facility of every running zone (smf(7))."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from illumos_lab import services
+from illumos_lab.ipfilter.state import filters
+from illumos_lab.service import Service
+from illumos_lab.smf import fmri as names
+from illumos_lab.smf.repository import Repository
+from illumos_lab.smf.restarter import Restarter, kill
+
+if TYPE_CHECKING:
+    from illumos_lab.host import Host
+
+REPOSITORY_DELAY = 0.2
+"""Seconds from the start of a zone's init until its repository answers."""
+
+
+class NoRepositoryError(Exception):
+    """There is no repository to talk to; the text is what svcs says after its name."""
+
+
+class Smf:
+    """Services of all zones of a host."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._restarters: dict[str, Restarter | None] = {}
+        self._lock = threading.Lock()
+
+    # Life of a zone ----------------------------------------------------------------------------
+    def start(self, zone: str) -> None:
+        """Start svc.configd and svc.startd of a zone that has just booted; returns at once.
+
+        A zone whose brand has no SMF (bhyve, lx ...) never gets a repository.
+        """
+        if not self._has_smf(zone):
+            return
+        if zone == "global":
+            self._host.packages.boot()
+        with self._lock:
+            self._restarters[zone] = None
+        thread = threading.Thread(
+            target=self._come_up, args=(zone,), name=f"{zone} svc.startd", daemon=True
+        )
+        thread.start()
+
+    def stop(self, zone: str) -> None:
+        """End the services of a zone that goes down: no stop methods, as at ``zoneadm halt``."""
+        with self._lock:
+            restarter = self._restarters.pop(zone, None)
+        if restarter is not None:
+            for process in restarter.close():
+                kill(process)
+        filters(self._host).forget(zone)
+
+    def _has_smf(self, zone: str) -> bool:
+        if zone == "global":
+            return True
+        zones = self._host.zones
+        brand = zones.store.brand_of(zones.config(zone))
+        return all(each.native for each in self._host.profile.brands if each.name == brand)
+
+    def _come_up(self, zone: str) -> None:
+        time.sleep(REPOSITORY_DELAY * self._host.time_scale)
+        with self._lock:
+            if self._restarters.get(zone, self) is not None:
+                return
+            repository = Repository.load(self._host.zone_root(zone))
+            delivered = services.delivered(self._host.profile, zone, repository.installed)
+            restarter = Restarter(self._host, zone, repository, delivered)
+            self._restarters[zone] = restarter
+        self._host.packages.make_devices(zone)
+        restarter.begin()
+
+    # What the commands use ---------------------------------------------------------------------
+    def restarter(self, zone: str) -> Restarter:
+        """The services of a running zone.
+
+        Raises:
+            NoRepositoryError: the zone does not run, has no SMF, or is not yet that far.
+        """
+        with self._lock:
+            restarter = self._restarters.get(zone)
+            known = zone in self._restarters
+        if restarter is not None:
+            return restarter
+        if zone == "global":
+            raise NoRepositoryError("Could not bind to repository server: repository server unavailable.")
+        if known or self._runs(zone):
+            raise NoRepositoryError(
+                f"Could not bind to repository server for zone {zone}: repository server unavailable."
+            )
+        raise NoRepositoryError(f"zone '{zone}': not found")
+
+    def _runs(self, zone: str) -> bool:
+        return zone in self._host.zones.names() and self._host.zones.state(zone) == "running"
+
+    def zones(self) -> list[str]:
+        """The zones whose repository answers, the global zone first."""
+        with self._lock:
+            up = [zone for zone, restarter in self._restarters.items() if restarter is not None]
+        return sorted(up, key=lambda zone: (zone != "global", zone))
+
+    def state(self, zone: str, fmri: str) -> str:
+        """State of an instance, full or abbreviated FMRI.
+
+        Raises:
+            NoRepositoryError: see `restarter`.
+            KeyError: there is no such instance.
+        """
+        restarter = self.restarter(zone)
+        found = names.match(fmri, restarter.instances)
+        if not found:
+            raise KeyError(fmri)
+        return restarter.instances[found[0]].state
+
+    def enabled(self, zone: str, fmri: str) -> bool:
+        """Whether an instance is enabled, by the zone's repository on disk when the zone is down."""
+        try:
+            restarter = self.restarter(zone)
+        except NoRepositoryError:
+            repository = Repository.load(self._host.zone_root(zone))
+            delivered = services.delivered(self._host.profile, zone, repository.installed)
+            default = next((each.enabled for each in delivered if each.fmri == fmri), False)
+            return repository.enabled.get(fmri, default)
+        instance = restarter.instances.get(fmri)
+        return instance is not None and restarter.is_enabled(instance)
+
+    def set_enabled(self, zone: str, fmri: str, enabled: bool, *, temporary: bool = False) -> None:
+        """Enable or disable an instance, as svcadm without ``-s`` does.
+
+        Raises:
+            NoRepositoryError: see `restarter`.
+            KeyError: there is no such instance.
+        """
+        self.restarter(zone).set_enabled(fmri, enabled, temporary=temporary)
+
+    def wait(
+        self, zone: str, fmri: str, states: Iterable[str] = ("online",), timeout: float = 30.0
+    ) -> bool:
+        """Wait until an instance is stable in one of some states; False when time is up."""
+        until = time.monotonic() + timeout
+        while (restarter := self._restarters.get(zone)) is None:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.01)
+        instance, wanted = restarter.instances[fmri], frozenset(states)
+        return restarter.wait(
+            lambda: instance.state in wanted and not instance.busy, until - time.monotonic()
+        )
+
+    def processes(self, zone: str) -> dict[str, int]:
+        """Daemons of a zone's services: program name to process id on this machine."""
+        try:
+            restarter = self.restarter(zone)
+        except NoRepositoryError:
+            return {}
+        with restarter.changed:
+            return {
+                names.service_name(item.fmri).rpartition("/")[2]: item.process.pid
+                for item in restarter.instances.values()
+                if item.process is not None
+            }
+
+    def install_service(self, zone_root: Path, service: Service | str) -> None:
+        """Make a service known below a root directory, and to the zone that runs from it.
+
+        Args:
+            zone_root: the root directory.
+            service: an instance of the catalogue, or its FMRI.
+        """
+        if isinstance(service, str):
+            service = services.by_fmri(self._host.profile, service)
+        with self._lock:
+            running = [
+                restarter
+                for zone, restarter in self._restarters.items()
+                if restarter is not None and self._host.zone_root(zone) == zone_root
+            ]
+        repository = running[0].repository if running else Repository.load(zone_root)
+        if service.fmri not in repository.installed:
+            repository.installed.append(service.fmri)
+            repository.save()
+        for restarter in running:
+            restarter.add(service)

@@ -1,0 +1,503 @@
+"""The host's sshd: real SSH, with sessions that run in the emulated global zone.
+
+What sshd(8) does and programs rely on is kept: a command goes to the user's login shell, a channel
+ends when the command has ended *and* its output is closed, and a command without a terminal goes on
+when its connection is lost, until it writes to the closed pipe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import struct
+import subprocess
+import termios
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import asyncssh
+from asyncssh.stream import SSHTCPStreamSession
+
+from illumos_lab import accounts
+from illumos_lab.faults import Faults
+from illumos_lab.journal import Journal
+from illumos_lab.linux import LinuxKernel, LinuxRuntime
+
+_SFTP_SERVER = "/usr/lib/ssh/sftp-server"
+_TIOCSPTLCK = 0x40045431
+_TIOCGPTN = 0x80045430
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A channel that a command came by.
+
+    Attributes:
+        connection, number: see `illumos_lab.journal.Entry`.
+        drop: cuts the whole connection off, without a goodbye.
+    """
+
+    connection: int
+    number: int
+    drop: Callable[[], None]
+
+
+class SshServer:
+    """Serves one host; runs an event loop in a thread of its own.
+
+    Args:
+        runtime, kernel: the host's machine.
+        faults: what may go wrong.
+        journal: where connections and channels are counted.
+        search_path: ``PATH`` of a login.
+        user_key: public key, in OpenSSH form, that may log in as anybody.
+        host_key: file of the host's private key, made when absent.
+    """
+
+    def __init__(
+        self,
+        runtime: LinuxRuntime,
+        kernel: LinuxKernel,
+        faults: Faults,
+        journal: Journal,
+        search_path: str,
+        user_key: str,
+        host_key: Path,
+    ) -> None:
+        self.runtime = runtime
+        self.kernel = kernel
+        self.faults = faults
+        self.journal = journal
+        self.search_path = search_path
+        self.user_key = asyncssh.import_public_key(user_key)
+        self.channels: dict[int, Channel] = {}
+        self.loop = asyncio.new_event_loop()
+        if not host_key.exists():
+            key = asyncssh.generate_private_key("ssh-ed25519")
+            key.write_private_key(str(host_key))
+            host_key.chmod(0o600)
+        self._host_key = asyncssh.read_private_key(str(host_key))
+        self._thread = threading.Thread(target=self._run, name="sshd", daemon=True)
+
+    @property
+    def public_host_key(self) -> str:
+        """The host's public key in OpenSSH form, without comment."""
+        words = self._host_key.export_public_key().decode().split()
+        return " ".join(words[:2])
+
+    def start(self, port: int) -> int:
+        """Listen on the machine's loopback, and on port 22 of the host itself.
+
+        Args:
+            port: port on 127.0.0.1; 0 lets the system choose.
+
+        Returns:
+            The port.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        outer = socket.create_server(("127.0.0.1", port))
+        netns = self.kernel.netns("global")
+        inner = netns.call(lambda: socket.create_server(("0.0.0.0", 22)))
+        self._thread.start()
+        for listener in (outer, inner):
+            asyncio.run_coroutine_threadsafe(self._listen(listener), self.loop).result()
+        return int(outer.getsockname()[1])
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    async def _listen(self, listener: socket.socket) -> None:
+        listener.setblocking(False)
+        await asyncssh.listen(
+            sock=listener,
+            server_factory=lambda: _Server(self),
+            server_host_keys=[self._host_key],
+            encoding=None,
+            line_editor=False,
+            server_version="OpenSSH_9.6",
+            allow_scp=False,
+            keepalive_interval=0,
+        )
+
+    def channel_of(self, session: int) -> Channel | None:
+        """The channel whose session a process belongs to."""
+        return self.channels.get(session)
+
+
+class _Server(asyncssh.SSHServer):
+    """One connection."""
+
+    def __init__(self, owner: SshServer) -> None:
+        self.owner = owner
+        self.sessions: set[_Session] = set()
+        self.number = 0
+        self.connection: asyncssh.SSHServerConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self.connection = conn
+
+    def begin_auth(self, username: str) -> bool:
+        banner = self.owner.faults.login.banner
+        if banner and self.connection is not None:
+            self.connection.send_auth_banner(banner)
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        account = accounts.by_name(self.owner.runtime.root, username)
+        if account is None:
+            return False
+        if key == self.owner.user_key:
+            return True
+        return key in self._authorized_keys(account)
+
+    def _authorized_keys(self, account: accounts.Account) -> list[asyncssh.SSHKey]:
+        file = self.owner.runtime.root / account.home.lstrip("/") / ".ssh/authorized_keys"
+        keys = []
+        with contextlib.suppress(OSError):
+            for line in file.read_text(errors="replace").splitlines():
+                with contextlib.suppress(asyncssh.KeyImportError):
+                    keys.append(asyncssh.import_public_key(line))
+        return keys
+
+    def auth_completed(self) -> None:
+        self.number = self.owner.journal.connection_opened()
+
+    def session_requested(self) -> asyncssh.SSHServerSession[bytes]:
+        if len(self.sessions) >= self.owner.faults.login.max_sessions:
+            # What OpenSSH says beyond MaxSessions.
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "open failed")
+        session = _Session(self)
+        self.sessions.add(session)
+        return session
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Any:
+        return self._forward(dest_host, dest_port)
+
+    async def _forward(self, host: str, port: int) -> Any:
+        """Port forwarding goes out from the host's own network."""
+        try:
+            netns = self.owner.kernel.netns("global")
+            outgoing = netns.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            outgoing.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(outgoing, (host, port))
+        except OSError as error:
+            raise asyncssh.ChannelOpenError(
+                asyncssh.OPEN_CONNECT_FAILED, error.strerror or str(error)
+            ) from None
+        reader, writer = await asyncio.open_connection(sock=outgoing)
+
+        async def relay(inward: asyncssh.SSHReader[bytes], outward: asyncssh.SSHWriter[bytes]) -> None:
+            await asyncio.gather(_copy(inward, writer), _copy(reader, outward))
+            outward.close()
+            writer.close()
+
+        return SSHTCPStreamSession(relay)
+
+    def drop(self) -> None:
+        """Cut the connection off; may be called from any thread."""
+        if self.connection is not None:
+            self.owner.loop.call_soon_threadsafe(self.connection.abort)
+
+    def peer(self) -> tuple[str, int, str, int]:
+        """Client address and port, server address and port."""
+        assert self.connection is not None
+        client = self.connection.get_extra_info("peername")
+        server = self.connection.get_extra_info("sockname")
+        return (client[0], client[1], server[0], server[1])
+
+    @property
+    def user(self) -> str:
+        """Name of the user who logged in."""
+        assert self.connection is not None
+        return cast(str, self.connection.get_extra_info("username"))
+
+
+def _same(protocol: _Output) -> _Output:
+    return protocol
+
+
+async def _copy(source: Any, target: Any) -> None:
+    with contextlib.suppress(OSError, asyncssh.Error):
+        while data := await source.read(65536):
+            target.write(data)
+            await target.drain()
+        target.write_eof()
+
+
+class _Session(asyncssh.SSHServerSession[bytes]):
+    """One session channel and the process behind it."""
+
+    def __init__(self, server: _Server) -> None:
+        self._server = server
+        self._owner = server.owner
+        self._command: str | None = None
+        self._subsystem = False
+        self._terminal: tuple[str, tuple[int, int, int, int]] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stdin: asyncio.WriteTransport | None = None
+        self._early = bytearray()
+        self._eof = False
+        self._outputs: list[asyncio.ReadTransport] = []
+        self._open_outputs = 0
+        self._master: int | None = None
+        self._exited = False
+        self._gone = False
+
+    # Requests ------------------------------------------------------------------------------------
+    def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
+        self._channel = chan
+
+    def pty_requested(
+        self,
+        term_type: str | None,
+        term_size: tuple[int, int, int, int],
+        term_modes: Mapping[int, int],
+    ) -> bool:
+        self._terminal = (term_type or "dumb", term_size)
+        return True
+
+    def shell_requested(self) -> bool:
+        return True
+
+    def exec_requested(self, command: str) -> bool:
+        self._command = command
+        return True
+
+    def subsystem_requested(self, subsystem: str) -> bool:
+        self._subsystem = True
+        self._command = _SFTP_SERVER
+        return subsystem == "sftp" and self._owner.runtime.root.joinpath(_SFTP_SERVER.lstrip("/")).exists()
+
+    def session_started(self) -> None:
+        self._start_task = self._owner.loop.create_task(self._start())
+
+    # The process ---------------------------------------------------------------------------------
+    async def _start(self) -> None:
+        login = self._owner.faults.login
+        if login.noise and not self._subsystem:
+            self._channel.write(login.noise.encode())
+        if login.latency:
+            await asyncio.sleep(login.latency)
+        try:
+            await self._spawn()
+        except OSError as error:
+            self._channel.write_stderr(f"{error.strerror or error}\n".encode())
+            self._channel.exit(127)
+
+    async def _spawn(self) -> None:
+        account = accounts.by_name(self._owner.runtime.root, self._server.user)
+        if account is None:
+            raise OSError("the user has gone")
+        shell = self._owner.faults.login.shells.get(account.name, account.shell)
+        argv = [shell, "-l"] if self._command is None else [shell, "-c", self._command]
+        env = self._environment(account, shell)
+        theirs, ours = self._files(account)
+        number = self._owner.journal.channel_opened()
+        channel = Channel(self._server.number, number, self._server.drop)
+
+        def start() -> subprocess.Popen[bytes]:
+            process = self._owner.runtime.popen(
+                "global",
+                argv,
+                uid=account.uid,
+                env=env,
+                cwd=account.home,
+                stdin=theirs[0],
+                stdout=theirs[1],
+                stderr=theirs[2],
+                terminal=self._terminal is not None,
+            )
+            self._owner.channels[process.pid] = channel
+            return process
+
+        try:
+            self._process = await asyncio.to_thread(start)
+        except OSError:
+            for fd in ours:
+                os.close(fd)
+            raise
+        finally:
+            for fd in set(theirs):
+                os.close(fd)
+        await self._connect(ours)
+
+    def _environment(self, account: accounts.Account, shell: str) -> dict[str, str]:
+        client, client_port, server, server_port = self._server.peer()
+        env = {
+            "USER": account.name,
+            "LOGNAME": account.name,
+            "HOME": account.home,
+            "PATH": self._owner.search_path,
+            "MAIL": f"/var/mail/{account.name}",
+            "SHELL": shell,
+            "TZ": "UTC",
+            "SSH_CLIENT": f"{client} {client_port} {server_port}",
+            "SSH_CONNECTION": f"{client} {client_port} {server} {server_port}",
+        }
+        if self._terminal is not None:
+            env["TERM"] = self._terminal[0]
+        for name, value in self._channel.get_environment().items():
+            if name == "LANG" or name.startswith("LC_"):
+                env[name] = value
+        return env
+
+    def _files(self, account: accounts.Account) -> tuple[list[int], list[int]]:
+        """Descriptors 0, 1, 2 for the process, and our ends of them."""
+        if self._terminal is not None:
+            master, slave = self._open_terminal(account)
+            return [slave, slave, slave], [os.dup(master), master]
+        pairs = [os.pipe2(os.O_CLOEXEC) for _ in range(3)]
+        return (
+            [pairs[0][0], pairs[1][1], pairs[2][1]],
+            [pairs[0][1], pairs[1][0], pairs[2][0]],
+        )
+
+    def _open_terminal(self, account: accounts.Account) -> tuple[int, int]:
+        terminals = self._owner.runtime.root / "dev/pts"
+        flags = os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
+        master = os.open(terminals / "ptmx", flags)
+        fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
+        number = struct.unpack("i", fcntl.ioctl(master, _TIOCGPTN, struct.pack("i", 0)))[0]
+        slave = os.open(terminals / str(number), flags)
+        os.fchown(slave, account.uid, -1)
+        self._master = master
+        assert self._terminal is not None
+        self._resize(*self._terminal[1])
+        return master, slave
+
+    def _resize(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
+        if self._master is not None:
+            size = struct.pack("HHHH", height, width, pixwidth, pixheight)
+            fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
+
+    async def _connect(self, ours: list[int]) -> None:
+        assert self._process is not None
+        loop = self._owner.loop
+        writer = os.fdopen(ours[0], "wb", 0)
+        transport, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, writer)
+        self._stdin = transport
+        for index, fd in enumerate(ours[1:]):
+            extended = asyncssh.EXTENDED_DATA_STDERR if index else None
+            self._open_outputs += 1
+            reader = os.fdopen(fd, "rb", 0)
+            protocol = _Output(self, extended)
+            output, _ = await loop.connect_read_pipe(partial(_same, protocol), reader)
+            self._outputs.append(output)
+        if self._early:
+            self._stdin.write(bytes(self._early))
+            self._early.clear()
+        if self._eof:
+            self.eof_received()
+        pidfd = os.pidfd_open(self._process.pid)
+        loop.add_reader(pidfd, self._process_ended, pidfd)
+        if self._gone:
+            self._release()
+
+    def _process_ended(self, pidfd: int) -> None:
+        self._owner.loop.remove_reader(pidfd)
+        os.close(pidfd)
+        assert self._process is not None
+        self._process.wait()
+        self._exited = True
+        if self._terminal is not None:
+            self._master = None
+        self._finish_when_done()
+
+    def output(self, data: bytes, extended: int | None) -> None:
+        """The process has written something."""
+        with contextlib.suppress(OSError, asyncssh.Error):
+            self._channel.write(data, extended)
+
+    def output_closed(self) -> None:
+        """One of the process's output files is closed."""
+        self._open_outputs -= 1
+        self._finish_when_done()
+
+    def _finish_when_done(self) -> None:
+        if self._gone or not self._exited or self._open_outputs or self._process is None:
+            return
+        status = self._process.returncode
+        with contextlib.suppress(OSError, asyncssh.Error):
+            if status < 0:
+                name = signal.Signals(-status).name.removeprefix("SIG")
+                self._channel.exit_with_signal(name)
+            else:
+                self._channel.exit(status)
+
+    # From the client -----------------------------------------------------------------------------
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        if self._stdin is None:
+            self._early += data
+        elif not self._stdin.is_closing():
+            self._stdin.write(data)
+
+    def eof_received(self) -> bool:
+        self._eof = True
+        # A terminal has no end of file of its own.
+        if self._stdin is not None and self._terminal is None:
+            self._stdin.close()
+        return True
+
+    def signal_received(self, signal: str) -> None:
+        self._kill(signal)
+
+    def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
+        self._resize(width, height, pixwidth, pixheight)
+
+    def _kill(self, name: str) -> None:
+        number = getattr(signal, f"SIG{name}", None)
+        if number is not None and self._process is not None and not self._exited:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+    # Flow control and end ------------------------------------------------------------------------
+    def pause_writing(self) -> None:
+        for output in self._outputs:
+            if not output.is_closing():
+                output.pause_reading()
+
+    def resume_writing(self) -> None:
+        for output in self._outputs:
+            if not output.is_closing():
+                output.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._gone = True
+        self._server.sessions.discard(self)
+        self._release()
+
+    def _release(self) -> None:
+        # Closing the terminal hangs up its session; closing pipes does what closed pipes do.
+        self._master = None
+        if self._stdin is not None and not self._stdin.is_closing():
+            self._stdin.abort()
+        for output in self._outputs:
+            output.close()
+
+
+class _Output(asyncio.Protocol):
+    """Carries one output file of a process to its channel."""
+
+    def __init__(self, session: _Session, extended: int | None) -> None:
+        self._session = session
+        self._extended = extended
+
+    def data_received(self, data: bytes) -> None:
+        self._session.output(data, self._extended)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._session.output_closed()

@@ -1,0 +1,255 @@
+"""The life of a zone: ready, boot, halt, reboot, shutdown; what zoneadmd(8) does."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from ipaddress import ip_interface
+from typing import TYPE_CHECKING
+
+from illumos_lab.ip import IpStack
+from illumos_lab.links import DladmError, LinkError
+from illumos_lab.zone_brands import BRANDS
+from illumos_lab.zone_states import (
+    DOWN,
+    GLOBAL,
+    RUNNING,
+    SHUTTING_DOWN,
+    ActiveZone,
+    ZoneadmdError,
+)
+from illumos_lab.zonecfg.model import Net
+from illumos_lab.zonecfg.xmlfile import render, write_atomically
+
+if TYPE_CHECKING:
+    from illumos_lab.host import Host
+
+_SHUTDOWN_SECONDS = 0.5
+_DOWN_SECONDS = 0.2
+_BOOT_SECONDS = 0.3
+# Directories of a sparse zone's image, which come with its root.
+_IMAGE_DIRECTORIES = ("/usr", "/sbin", "/platform", "/lib")
+
+
+def pause(host: Host, seconds: float) -> None:
+    """Let a slow operation take its time, scaled by the host's factor."""
+    if host.time_scale > 0:
+        time.sleep(seconds * host.time_scale)
+
+
+def ready(host: Host, zone: str) -> None:
+    """Make a zone's kernel part: IP stack, links, addresses; no processes.
+
+    Raises:
+        ZoneadmdError: it cannot be made; nothing is left of it.
+    """
+    with host.zones.locked(zone):
+        configuration = host.zones.config(zone)
+        name = host.zones.store.brand_of(configuration)
+        brand = BRANDS.get(name)
+        if brand is None or not brand.native:
+            raise ZoneadmdError(f"zones of brand {name} are not emulated by illumos-lab")
+        try:
+            host.runtime.mount_zone_root(configuration.zonepath)
+        except OSError as error:
+            raise ZoneadmdError(f"could not mount {configuration.zonepath}/root") from error
+        for filesystem in configuration.filesystems():
+            if filesystem.dir not in _IMAGE_DIRECTORIES:
+                raise ZoneadmdError(f"fs resources are not emulated by illumos-lab: {filesystem.dir}")
+        active = host.zones.enter_kernel(zone, configuration)
+        try:
+            _write_snapshot(host, active)
+            if configuration.exclusive_ip:
+                _ready_exclusive(host, active)
+            else:
+                _ready_shared(host, active)
+        except BaseException:
+            _release(host, active)
+            raise
+
+
+def _write_snapshot(host: Host, active: ActiveZone) -> None:
+    path = host.root / f"var/run/zones/{active.name}.snapshot.xml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, render(active.configuration.document))
+
+
+def _ready_exclusive(host: Host, active: ActiveZone) -> None:
+    zone = active.name
+    host.runtime.create_stack(zone)
+    stack = IpStack(host, zone)
+    host.stacks[zone] = stack
+    nets: dict[str, list[Net]] = {}
+    for net in active.configuration.nets():
+        if net.global_nic:
+            _make_vnic(host, active, net)
+        nets.setdefault(net.physical, []).append(net)
+    for physical, group in nets.items():
+        allowed = [net.allowed_address for net in group if net.allowed_address]
+        try:
+            with host.lock:
+                host.links.lend(physical, zone, allowed)
+        except LinkError as error:
+            raise ZoneadmdError(error.message, error.failure) from error
+        active.lent.append(physical)
+        if allowed:
+            stack.from_gz[physical] = allowed
+        router = next((net.defrouter for net in group if net.defrouter), None)
+        if router:
+            stack.from_gz_router = router.partition("/")[0]
+
+
+def _make_vnic(host: Host, active: ActiveZone, net: Net) -> None:
+    """OmniOS' brands make the vnic of a net with ``global-nic`` unless it exists; it goes at halt."""
+    active.made_links.append(net.physical)
+    if host.links.get(net.physical) is not None:
+        return
+    over = net.global_nic
+    if over == "auto":
+        over = _global_nic_towards(host, net)
+    if host.links.get(over) is None:
+        raise ZoneadmdError(f"Could not create VNIC {net.physical}/{over}")
+    try:
+        with host.lock:
+            host.links.create_vnic(net.physical, over, mac=net.mac_addr or None, vid=int(net.vlan_id or 0))
+    except DladmError as error:
+        raise ZoneadmdError(f"Could not create VNIC {net.physical}/{over}") from error
+    made = host.links.get(net.physical)
+    if not net.mac_addr and made is not None:
+        _record_mac(host, active.name, net.physical, made.mac)
+
+
+def _global_nic_towards(host: Host, net: Net) -> str:
+    """The link by which the global zone reaches the address that a net is confined to."""
+    if not net.allowed_address:
+        raise ZoneadmdError("Cannot use 'auto' global NIC without allowed-address.")
+    address = ip_interface(net.allowed_address).ip
+    stack = host.stacks[GLOBAL]
+    for network in stack.connected():
+        if address in network.network:
+            return network.interface
+    for route in stack.routes.all():
+        if address in route.destination:
+            return route.interface
+    raise ZoneadmdError(f"Could not determine global-nic for {net.physical}")
+
+
+def _record_mac(host: Host, zone: str, physical: str, mac: str) -> None:
+    """Write the address of a vnic back into the configuration, as OmniOS' brands do."""
+    configuration = host.zones.config(zone)
+    elements = [e for e in configuration.resources("net") if e.get("physical") == physical]
+    if len(elements) == 1:
+        octets = (f"{int(octet, 16):02x}" for octet in mac.split(":"))
+        elements[0].attributes["mac-addr"] = ":".join(octets)
+        host.zones.store.save(configuration, zone)
+
+
+def _ready_shared(host: Host, active: ActiveZone) -> None:
+    stack = host.stacks[GLOBAL]
+    for net in active.configuration.nets():
+        try:
+            with host.lock:
+                stack.add_logical(net.physical, net.address, active.name)
+        except LinkError as error:
+            raise ZoneadmdError(error.message, error.failure) from error
+        active.logical.append((net.physical, net.address))
+        if net.defrouter:
+            everywhere = ip_interface(f"{net.defrouter.partition('/')[0]}/0").network
+            # A default route that is there already will do.
+            with host.lock, contextlib.suppress(OSError):
+                stack.routes.add(everywhere, net.defrouter.partition("/")[0], net.physical)
+
+
+def boot(host: Host, zone: str) -> None:
+    """Boot a zone that is installed or ready; returns when its init has been started.
+
+    Raises:
+        ZoneadmdError: it cannot be booted; it is as it was before.
+    """
+    with host.zones.locked(zone):
+        active = host.zones.active(zone)
+        if active is None:
+            ready(host, zone)
+            active = host.zones.active(zone)
+        assert active is not None
+        pause(host, _BOOT_SECONDS)
+        _write_dns(host, active)
+        try:
+            host.runtime.start_zone(zone, host.zone_root(zone), active.configuration.exclusive_ip)
+        except OSError as error:
+            _release(host, active)
+            raise ZoneadmdError(f"could not start zone: {error.strerror}") from error
+        active.state = RUNNING
+        host.smf.start(zone)
+
+
+def _write_dns(host: Host, active: ActiveZone) -> None:
+    """The scripts of OmniOS' brands rewrite /etc/resolv.conf at every boot from two attributes."""
+    configuration = active.configuration
+    brand = BRANDS.get(host.zones.store.brand_of(configuration))
+    attrs = configuration.attrs()
+    if brand is None or not brand.ipkg_family or not host.profile.forked_zonecfg:
+        return
+    lines = []
+    if attrs.get("dns-domain"):
+        lines.append(f"domain {attrs['dns-domain']}\n")
+    lines += [f"nameserver {word}\n" for word in attrs.get("resolvers", "").split(",") if word]
+    if not lines:
+        return
+    etc = host.path(active.name, "/etc")
+    (etc / "resolv.conf").write_text("".join(lines))
+    switch, dns = etc / "nsswitch.conf", etc / "nsswitch.dns"
+    if dns.exists() and (not switch.exists() or "files dns" not in switch.read_text()):
+        switch.write_text(dns.read_text())
+
+
+def halt(host: Host, zone: str) -> None:
+    """Halt a zone: end its processes, and give back what it was lent. Nothing happens when it is down."""
+    with host.zones.locked(zone):
+        active = host.zones.active(zone)
+        if active is None:
+            return
+        if active.state == RUNNING:
+            active.state = SHUTTING_DOWN
+            host.smf.stop(zone)
+            pause(host, _SHUTDOWN_SECONDS)
+            host.runtime.stop_zone(zone)
+        active.state = DOWN
+        pause(host, _DOWN_SECONDS)
+        _release(host, active)
+
+
+def _release(host: Host, active: ActiveZone) -> None:
+    zone = active.name
+    stack = host.stacks.pop(zone, None)
+    if stack is not None:
+        stack.halt()
+    with host.lock:
+        for link in active.lent:
+            host.links.take_back(link)
+        host.links.take_back_all(zone)
+        for link in active.made_links:
+            if host.links.get(link) is not None:
+                host.links.delete(link, temporary=False)
+        for interface, address in active.logical:
+            host.stacks[GLOBAL].remove_logical(interface, address)
+    if stack is not None:
+        host.runtime.destroy_stack(zone)
+    (host.root / f"var/run/zones/{zone}.snapshot.xml").unlink(missing_ok=True)
+    host.zones.leave_kernel(zone)
+
+
+def shutdown(host: Host, zone: str) -> None:
+    """Shut a running zone down in an orderly way."""
+    halt(host, zone)
+
+
+def reboot(host: Host, zone: str) -> None:
+    """Halt a zone and boot it with its present configuration.
+
+    Raises:
+        ZoneadmdError: it does not come up again; it stays halted.
+    """
+    with host.zones.locked(zone):
+        halt(host, zone)
+        boot(host, zone)

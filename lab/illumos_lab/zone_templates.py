@@ -1,0 +1,74 @@
+"""Templates of zone configurations and the brands' own files, as a distribution installs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from illumos_lab.profile import Profile
+from illumos_lab.zonecfg.xmlfile import Element, new_document, render
+
+_SPARSE_FILESYSTEMS = (
+    ("/usr", "/usr"),
+    ("/sbin", "/sbin"),
+    ("/platform", "/platform"),
+    ("/zonelib/lib", "/lib"),
+)
+_BRAND_CONFIG = """\
+<?xml version="1.0"?>
+<!DOCTYPE brand PUBLIC "-//Sun Microsystems Inc//DTD Brands//EN"
+    "file:///usr/share/lib/xml/dtd/brand.dtd.1">
+<brand name="{name}">
+</brand>
+"""
+_BRAND_PLATFORM = """\
+<?xml version="1.0"?>
+<!DOCTYPE platform PUBLIC "-//Sun Microsystems Inc//Zones Platform//EN"
+    "file:///usr/share/lib/xml/dtd/zone_platform.dtd.1">
+<platform name="{name}" allow-exclusive-ip="true">
+</platform>
+"""
+
+
+def install_templates(host_root: Path, profile: Profile) -> None:
+    """Write /etc/zones/*.xml and /usr/lib/brand of a pristine host.
+
+    Args:
+        host_root: root directory of the global zone; both directories are made below it.
+        profile: the distribution.
+    """
+    zones = host_root / "etc/zones"
+    zones.mkdir(parents=True, exist_ok=True)
+    default = profile.default_template_brand
+    for name in ("blank", "default"):
+        _write_template(zones / f"SUNW{name}.xml", name, default, "", ())
+    # All of OmniOS' own templates are for zones with an IP stack of their own.
+    ip_type = "exclusive" if profile.forked_zonecfg else ""
+    for brand in profile.brands:
+        for template in brand.templates:
+            filesystems = _SPARSE_FILESYSTEMS if brand.name == "sparse-root" else ()
+            _write_template(zones / f"{template}.xml", template[4:], brand.name, ip_type, filesystems)
+    index = zones / "index"
+    if not index.exists():
+        index.write_text("global:installed:/:\n")
+    for brand in profile.brands:
+        directory = host_root / "usr/lib/brand" / brand.name
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "config.xml").write_text(_BRAND_CONFIG.format(name=brand.name))
+        (directory / "platform.xml").write_text(_BRAND_PLATFORM.format(name=brand.name))
+
+
+def _write_template(
+    path: Path, name: str, brand: str, ip_type: str, filesystems: tuple[tuple[str, str], ...]
+) -> None:
+    root = Element("zone", {"name": name, "zonepath": "", "autoboot": "false", "brand": brand})
+    if ip_type:
+        root.attributes["ip-type"] = ip_type
+    for special, directory in filesystems:
+        root.children.append(
+            Element(
+                "filesystem",
+                {"special": special, "directory": directory, "type": "lofs"},
+                [Element("fsoption", {"name": "ro"}), Element("fsoption", {"name": "nodevices"})],
+            )
+        )
+    path.write_text(render(new_document(root)))

@@ -1,0 +1,136 @@
+"""The index of all zones, /etc/zones/index: states below running, zonepaths, universal ids."""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from illumos_lab.zonecfg.xmlfile import write_atomically
+
+_THREADS = threading.Lock()
+
+
+class IndexUpdateError(Exception):
+    """The index could not be changed: an entry is missing or its text is damaged."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One zone of the index.
+
+    Attributes:
+        name: zone name.
+        state: ``configured``, ``incomplete`` or ``installed``.
+        zonepath: its directory.
+        uuid: universal id, empty until the zone has left ``configured``.
+    """
+
+    name: str
+    state: str
+    zonepath: str
+    uuid: str = ""
+
+
+def parse_line(line: str) -> Entry | None:
+    """The entry that a line holds; None for comments, blank and damaged lines."""
+    text = line.strip()
+    if not text or text.startswith("#"):
+        return None
+    name, _, rest = text.partition(":")
+    state, _, rest = rest.partition(":")
+    if rest.startswith('"'):
+        zonepath, _, rest = rest[1:].partition('"')
+        rest = rest.removeprefix(":")
+    else:
+        zonepath, _, rest = rest.partition(":")
+    if not state or not (zonepath or rest):
+        return None
+    return Entry(name, state, zonepath, rest.partition(":")[0])
+
+
+def format_entry(entry: Entry) -> str:
+    """The line of an entry, line feed included."""
+    zonepath = f'"{entry.zonepath}"' if ":" in entry.zonepath else entry.zonepath
+    return f"{entry.name}:{entry.state}:{zonepath}:{entry.uuid}\n"
+
+
+class Index:
+    """The index file of one host; every change is made under the lock that other processes honour too."""
+
+    def __init__(self, root: Path) -> None:
+        self.path = root / "etc/zones/index"
+        self._lock_path = root / "var/run/zones/index.lock"
+
+    def entries(self) -> list[Entry]:
+        """All entries in file order; a missing file has none."""
+        try:
+            text = self.path.read_bytes().decode("utf-8", "surrogateescape")
+        except FileNotFoundError:
+            return []
+        found = (parse_line(line) for line in text.split("\n"))
+        return [entry for entry in found if entry is not None]
+
+    def get(self, name: str) -> Entry | None:
+        """The entry of a zone."""
+        return next((entry for entry in self.entries() if entry.name == name), None)
+
+    def add(self, entry: Entry) -> None:
+        """Append a zone, or give its present line the new content.
+
+        Raises:
+            IndexUpdateError: the file is damaged.
+        """
+        self._rewrite(entry.name, lambda _old: entry, append=entry)
+
+    def update(self, zone: str, **changes: str) -> None:
+        """Change fields of an entry, its name included.
+
+        Raises:
+            IndexUpdateError: there is no such entry, or the file is damaged.
+        """
+        self._rewrite(zone, lambda old: replace(old, **changes))
+
+    def remove(self, name: str) -> None:
+        """Take a zone out; nothing happens when it is not there."""
+        if self.get(name) is not None:
+            self._rewrite(name, lambda _old: None)
+
+    def _rewrite(
+        self, name: str, change: Callable[[Entry], Entry | None], append: Entry | None = None
+    ) -> None:
+        with self._locked():
+            try:
+                text = self.path.read_bytes().decode("utf-8", "surrogateescape")
+            except FileNotFoundError:
+                text = ""
+            lines = []
+            found = False
+            for line in re.findall(r"[^\n]*\n|[^\n]+", text):
+                if not line.endswith("\n"):
+                    raise IndexUpdateError(f"line without end: {line}")
+                entry = parse_line(line)
+                if entry is None or entry.name != name:
+                    lines.append(line)
+                    continue
+                found = True
+                changed = change(entry)
+                if changed is not None:
+                    lines.append(format_entry(changed))
+            if not found:
+                if append is None:
+                    raise IndexUpdateError(f"no entry for {name}")
+                lines.append(format_entry(append))
+            write_atomically(self.path, "".join(lines))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._lock_path.parent.mkdir(parents=True, exist_ok=True)
+        # The file's lock holds off other processes only, not the other threads of this one.
+        with _THREADS, self._lock_path.open("w") as stream:
+            fcntl.lockf(stream, fcntl.LOCK_EX)
+            yield

@@ -1,0 +1,331 @@
+"""What ``info`` and ``export`` of zonecfg(8) print."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from illumos_lab.zonecfg.grammar import Command
+from illumos_lab.zonecfg.model import (
+    DEFAULT_LIMIT_LENGTH,
+    RESOURCES,
+    Configuration,
+    IncompatibleRctlError,
+    properties_of,
+    same_address,
+)
+from illumos_lab.zonecfg.values import bytes_to_size
+from illumos_lab.zonecfg.xmlfile import Element
+
+if TYPE_CHECKING:
+    from illumos_lab.zonecfg.editing import Editor
+    from illumos_lab.zonecfg.scope import Scope
+    from illumos_lab.zonecfg.session import Session
+
+_LIMITED = ("bootargs", "pool", "scheduling-class")
+_GLOBAL_ZONE_PROPERTIES = ("zonename", "pool")
+_INFO_RESOURCES = (
+    "fs", "net", "device", "dedicated-cpu", "capped-cpu", "capped-memory", "attr", "dataset", "admin",
+    "rctl", "security-flags",
+)  # fmt: skip
+_SIZED = ("max-shm-memory", "physical", "swap", "locked")
+QUALIFIERS = {
+    "fs": ("dir", "special", "raw", "type"),
+    "net": ("address", "allowed-address", "physical", "defrouter"),
+    "device": ("match",),
+    "rctl": ("name",),
+    "attr": ("name", "type", "value"),
+    "dataset": ("name",),
+    "admin": ("user",),
+    "security-flags": ("default", "lower", "upper"),
+}
+"""Properties that may pick a resource."""
+
+_SHOWN = {
+    "fs": ("dir", "special", "raw", "type"),
+    "net": ("address", "allowed-address", "physical", "defrouter"),
+    "device": ("match",),
+    "rctl": ("name",),
+    "attr": ("name", "type", "value"),
+    "dataset": ("name",),
+    "admin": ("user", "auths"),
+    "security-flags": ("default", "lower", "upper"),
+}
+_FORK_NET_SHOWN = (
+    "address", "allowed-address", "defrouter", "global-nic", "mac-addr", "physical", "vlan-id",
+)  # fmt: skip
+_FORK_NET_EXPORTED = (
+    "address", "allowed-address", "physical", "mac-addr", "vlan-id", "global-nic", "defrouter",
+)  # fmt: skip
+
+
+def matching(configuration: Configuration, resource: str, picked: dict[str, str]) -> list[Element]:
+    """The resources that have the given properties.
+
+    Which address counts for a net resource depends on the zone's ip-type; the other is not looked at.
+    """
+    kind = RESOURCES[resource]
+    wanted = {name: value for name, value in picked.items() if value}
+    if resource == "net":
+        wanted.pop("address" if configuration.exclusive_ip else "allowed-address", None)
+    return [
+        element
+        for element in configuration.resources(resource)
+        if all(_same(name, element.get(kind.attributes[name]), value) for name, value in wanted.items())
+    ]
+
+
+def _same(name: str, one: str, other: str) -> bool:
+    if name in ("address", "allowed-address") and one:
+        return same_address(one, other)
+    return one == other
+
+
+# info --------------------------------------------------------------------------------------------
+
+
+def info(session: Editor, command: Command) -> None:
+    """Carry out ``info`` in the global scope."""
+    if command.property is not None:
+        _info_property(session, command.property)
+        return
+    if command.resource is not None:
+        _info_resource(session, command)
+        return
+    for name in session.dialect.info_properties:
+        if not session.is_global or name in (*_GLOBAL_ZONE_PROPERTIES, *session.dialect.aliases):
+            _info_property(session, name)
+    for resource in _INFO_RESOURCES:
+        for element in _all(session, resource):
+            session.run.out(_resource_block(session, resource, element))
+
+
+def _info_property(session: Session, name: str) -> None:
+    configuration = session.current
+    if name in session.dialect.aliases:
+        session.run.out(_alias_line(configuration, name, ""))
+        return
+    if session.is_global and name not in _GLOBAL_ZONE_PROPERTIES:
+        session.say(f"{name} is not a valid property for the global zone.")
+        return
+    match name:
+        case "brand":
+            value = session.store.brand_of(configuration)
+        case "ip-type":
+            value = configuration.ip_type
+            if value not in ("shared", "exclusive"):
+                session.error(f"{session.zone}: Invalid argument")
+                return
+        case "autoboot":
+            value = "true" if configuration.autoboot else "false"
+        case _:
+            value = configuration.get(name)
+    if name in _LIMITED and len(value) > DEFAULT_LIMIT_LENGTH:
+        session.error(f"{session.zone}: Arg list too long")
+        return
+    session.run.out(f"{name}: {value}\n")
+
+
+def _alias_line(configuration: Configuration, name: str, indent: str) -> str:
+    try:
+        value = configuration.alias(name)
+    except IncompatibleRctlError:
+        return ""
+    if value is None:
+        return ""
+    shown = bytes_to_size(value) if name in _SIZED else str(value)
+    if name == "ncpus":
+        shown = f"{value / 100:.2f}"
+    return f"{indent}[{name}: {shown}]\n"
+
+
+def _all(session: Session, resource: str) -> list[Element | None]:
+    """The elements that ``info`` shows for a resource type; None stands for one without element."""
+    configuration = session.current
+    forked = session.dialect.forked
+    match resource:
+        case "dedicated-cpu":
+            return [e for e in [configuration.single("pset")] if e is not None]
+        case "capped-cpu":
+            return [None] if configuration.has_alias("ncpus") else []
+        case "capped-memory":
+            return [None] if configuration.has_memory_cap(forked) else []
+        case "security-flags":
+            return [e for e in [configuration.single("security-flags")] if e is not None]
+    return [*configuration.resources(resource)]
+
+
+def _info_resource(session: Editor, command: Command) -> None:
+    resource = command.resource
+    assert resource is not None
+    if session.is_global and resource in ("fs", "net", "device", "attr", "dataset"):
+        session.say(f"{resource} is not a valid resource for the global zone.")
+        return
+    elements = _all(session, resource)
+    singleton = resource in ("dedicated-cpu", "capped-cpu", "capped-memory", "security-flags")
+    if command.pairs and not singleton:
+        # The qualifiers are read anew for every resource, and complained of as often.
+        found: list[Element | None] = []
+        for element in elements:
+            picked = session.qualifiers(resource, command.pairs)
+            if picked is not None and element in matching(session.current, resource, picked):
+                found.append(element)
+        if not found:
+            session.run.out(f"No such {resource} resource.\n")
+        elements = found
+    for element in elements:
+        session.run.out(_resource_block(session, resource, element))
+
+
+def scope(session: Session, open_scope: Scope) -> str:
+    """What ``info`` prints of the resource that is being edited."""
+    resource = open_scope.resource
+    properties = open_scope.properties
+    match resource:
+        case "dedicated-cpu":
+            return _dedicated_block(properties.get("ncpus", ""), properties.get("importance", ""))
+        case "capped-cpu":
+            cap = _alias_line(session.current, "ncpus", "\t")
+            return "capped-cpu:\n" + cap if cap else ""
+        case "capped-memory":
+            return _memory_block(session, properties.get("physical", ""))
+    return _block(session, resource, properties, open_scope.items)
+
+
+def _resource_block(session: Session, resource: str, element: Element | None) -> str:
+    if element is None:
+        if resource == "capped-cpu":
+            return "capped-cpu:\n" + _alias_line(session.current, "ncpus", "\t")
+        mcap = session.current.single("mcap")
+        return _memory_block(session, mcap.get("physcap") if mcap is not None else "")
+    if resource == "dedicated-cpu":
+        low, high = element.get("ncpu_min"), element.get("ncpu_max")
+        pool = session.current.single("tmp_pool")
+        return _dedicated_block(
+            low if low == high else f"{low}-{high}",
+            pool.get("importance") if pool is not None else "",
+        )
+    items = [child for child in element.children if isinstance(child, Element)]
+    return _block(session, resource, properties_of(RESOURCES[resource], element), items)
+
+
+def _dedicated_block(ncpus: str, importance: str) -> str:
+    text = f"dedicated-cpu:\n\tncpus: {ncpus}\n"
+    return text + (f"\timportance: {importance}\n" if importance else "")
+
+
+def _memory_block(session: Session, physical: str) -> str:
+    text = "capped-memory:\n"
+    if physical:
+        text += f"\tphysical: {bytes_to_size(int(physical))}\n"
+    names = ("physical", "swap", "locked") if session.dialect.forked else ("swap", "locked")
+    return text + "".join(_alias_line(session.current, name, "\t") for name in names)
+
+
+def _block(session: Session, resource: str, properties: dict[str, str], items: list[Element]) -> str:
+    forked_net = resource == "net" and session.dialect.forked
+    lines = [f"{resource}:"]
+    for name in _FORK_NET_SHOWN if forked_net else _SHOWN[resource]:
+        value = properties.get(name, "")
+        if not value:
+            lines.append(f"\t{name} not specified")
+        else:
+            lines.append(f'\t{name}: "{value}"' if " " in value else f"\t{name}: {value}")
+    match resource:
+        case "fs":
+            options = (item.get("name") for item in items)
+            shown = ",".join(f'"{o}"' if "=" in o else o for o in options)
+            lines.append(f"\toptions: [{shown}]")
+        case "rctl":
+            lines += [f"\tvalue: {_rctl_value(item)}" for item in items]
+        case "net" | "device":
+            lines += [f"\tproperty: {_free_property(item)}" for item in items]
+    return "\n".join(lines) + "\n"
+
+
+def _rctl_value(item: Element) -> str:
+    return f"(priv={item.get('priv')},limit={item.get('limit')},action={item.get('action')})"
+
+
+def _free_property(item: Element) -> str:
+    return f'(name={item.get("name")},value="{item.get("value")}")'
+
+
+# export ------------------------------------------------------------------------------------------
+
+
+def export(session: Session) -> str:
+    """The commands that make the configuration."""
+    configuration = session.current
+    lines = ["create -b"]
+    lines += _export_properties(session)
+    resources = ["fs", "net", "device", "capped-memory", "rctl", "attr", "dataset"]
+    for resource in [*resources, "dedicated-cpu", "admin", "security-flags"]:
+        match resource:
+            case "capped-memory":
+                mcap = configuration.single("mcap")
+                if mcap is not None:
+                    size = bytes_to_size(int(mcap.get("physcap")))
+                    lines += ["add capped-memory", f"set physical={size}", "end"]
+            case "dedicated-cpu":
+                lines += _export_dedicated_cpu(configuration)
+            case _:
+                for element in _all(session, resource):
+                    assert element is not None
+                    lines += _export_resource(session, resource, element)
+    return "\n".join(lines) + "\n"
+
+
+def _export_properties(session: Session) -> list[str]:
+    configuration = session.current
+    unsaved = configuration.is_new and not session.is_global
+    saved_brand = "" if unsaved else session.store.brand_of(configuration)
+    found = {
+        "zonepath": configuration.zonepath,
+        "brand": saved_brand,
+        "autoboot": "true" if configuration.autoboot else "false",
+        "bootargs": configuration.get("bootargs"),
+        "pool": configuration.get("pool"),
+        "limitpriv": configuration.get("limitpriv"),
+        "scheduling-class": configuration.get("scheduling-class"),
+        "ip-type": configuration.ip_type,
+        "hostid": configuration.get("hostid"),
+        "fs-allowed": configuration.get("fs-allowed"),
+    }
+    return [
+        f"set {name}={value}"
+        for name, value in found.items()
+        if value and not (name in _LIMITED and len(value) > DEFAULT_LIMIT_LENGTH)
+    ]
+
+
+def _export_resource(session: Session, resource: str, element: Element) -> list[str]:
+    forked_net = resource == "net" and session.dialect.forked
+    properties = properties_of(RESOURCES[resource], element)
+    lines = [f"add {resource}"]
+    lines += [
+        f'set {name}="{properties[name]}"'
+        for name in (_FORK_NET_EXPORTED if forked_net else _SHOWN[resource])
+        if name in properties
+    ]
+    for item in (child for child in element.children if isinstance(child, Element)):
+        match resource:
+            case "fs":
+                option = item.get("name")
+                lines.append(f'add options "{option}"' if "=" in option else f"add options {option}")
+            case "rctl":
+                lines.append(f"add value {_rctl_value(item)}")
+            case _:
+                lines.append(f"add property {_free_property(item)}")
+    return [*lines, "end"]
+
+
+def _export_dedicated_cpu(configuration: Configuration) -> list[str]:
+    pset = configuration.single("pset")
+    if pset is None:
+        return []
+    low, high = pset.get("ncpu_min"), pset.get("ncpu_max")
+    lines = ["add dedicated-cpu", f"set ncpus={low if low == high else f'{low}-{high}'}"]
+    pool = configuration.single("tmp_pool")
+    if pool is not None:
+        lines.append(f"set importance={pool.get('importance')}")
+    return [*lines, "end"]

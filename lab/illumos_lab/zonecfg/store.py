@@ -1,0 +1,200 @@
+"""Where configurations are kept: /etc/zones of a host, its brands, and the states of zones."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from illumos_lab.zonecfg import values
+from illumos_lab.zonecfg.index import Entry, Index, IndexUpdateError
+from illumos_lab.zonecfg.model import Configuration
+from illumos_lab.zonecfg.xmlfile import Document, load, save
+
+if TYPE_CHECKING:
+    from illumos_lab.host import Host
+
+_BRAND_NAME = re.compile(r'<brand\s[^>]*?\bname="([^"]+)"')
+_EXCLUSIVE_ALLOWED = re.compile(r'allow-exclusive-ip="true"')
+
+
+class NoSuchZoneError(Exception):
+    """There is no configuration of that name."""
+
+
+class ZoneStateError(Exception):
+    """The zone's state forbids it."""
+
+
+class ZoneNameError(Exception):
+    """No zone may have that name."""
+
+
+class ZoneInUseError(Exception):
+    """Another zone has that name."""
+
+
+class Store:
+    """The zone configurations of one host."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._directory = host.root / "etc/zones"
+        self._brand_directory = host.root / "usr/lib/brand"
+        self.index = Index(host.root)
+
+    def path(self, name: str) -> Path:
+        """The file of a configuration or template."""
+        return self._directory / f"{name}.xml"
+
+    def load_document(self, name: str) -> Document:
+        """The document of a zone or template.
+
+        Raises:
+            NoSuchZoneError, xmlfile.InvalidDocumentError
+        """
+        try:
+            return load(self.path(name))
+        except OSError as error:
+            raise NoSuchZoneError(name) from error
+
+    def load(self, name: str) -> Configuration:
+        """The saved configuration of a zone.
+
+        Raises:
+            NoSuchZoneError, xmlfile.InvalidDocumentError
+        """
+        return Configuration(self.load_document(name))
+
+    def load_detached(self, zonepath: str) -> Document:
+        """The manifest that ``zoneadm detach`` left in a zonepath.
+
+        Raises:
+            NoSuchZoneError, xmlfile.InvalidDocumentError
+        """
+        try:
+            return load(self._host.path("global", f"{zonepath}/SUNWdetached.xml"))
+        except OSError as error:
+            raise NoSuchZoneError(zonepath) from error
+
+    def template_name(self, name: str) -> str:
+        """The file name behind ``create -t``; OmniOS puts its prefix before names in lower case."""
+        if self._host.profile.forked_zonecfg and not name[:1].isupper():
+            return f"OMNI{name}"
+        return name
+
+    def exists(self, zone: str) -> bool:
+        """The zone is known to the host."""
+        return self.index.get(zone) is not None
+
+    def state_at_least_installed(self, zone: str) -> bool:
+        """The zone is installed or in a higher state."""
+        entry = self.index.get(zone)
+        return entry is not None and entry.state == "installed"
+
+    def _is_active(self, zone: str) -> bool:
+        return zone == "global" or self._host.zones.kernel_state(zone) is not None
+
+    # Brands --------------------------------------------------------------------------------------
+
+    def brands(self) -> dict[str, Path]:
+        """Installed brands and their directories."""
+        found = {}
+        for config in sorted(self._brand_directory.glob("*/config.xml")):
+            name = _BRAND_NAME.search(config.read_text("utf-8", "replace"))
+            if name:
+                found[name[1]] = config.parent
+        return found
+
+    def brand_of(self, configuration: Configuration) -> str:
+        """The brand of a zone; that of the default template when none is set."""
+        if configuration.brand:
+            return configuration.brand
+        try:
+            return self.load_document("SUNWdefault").root.get("brand")
+        except NoSuchZoneError:
+            return self._host.profile.default_template_brand
+
+    def allows_exclusive_ip(self, brand: str) -> bool:
+        """Zones of the brand may have an IP stack of their own."""
+        platform = self.brands()[brand] / "platform.xml"
+        return not platform.exists() or bool(
+            _EXCLUSIVE_ALLOWED.search(platform.read_text("utf-8", "replace"))
+        )
+
+    # Changes -------------------------------------------------------------------------------------
+
+    def save(self, configuration: Configuration, old_name: str) -> None:
+        """Write a configuration and bring the index up to date.
+
+        Args:
+            configuration: what to save.
+            old_name: name that it had before; its file goes when the zone has been renamed.
+
+        Raises:
+            IndexUpdateError: the index cannot be changed; nothing has been saved.
+        """
+        name = configuration.name
+        if name != "global":
+            self._update_index(configuration, old_name)
+        save(self.path(name), configuration.document)
+        if name != old_name and not configuration.is_new:
+            self.path(old_name).unlink(missing_ok=True)
+        configuration.is_new = False
+
+    def _update_index(self, configuration: Configuration, old_name: str) -> None:
+        zonepath = configuration.zonepath
+        if configuration.is_new:
+            if self._host.profile.list_has_debug_id:
+                configuration.root.attributes["debugid"] = str(self._take_debug_id())
+            self.index.add(Entry(configuration.name, "configured", zonepath))
+            return
+        self.index.update(old_name, name=configuration.name, zonepath=zonepath)
+
+    def _take_debug_id(self) -> int:
+        """A number that no zone of the host has had; /etc/zones/did.txt keeps the last one."""
+        counter = self._directory / "did.txt"
+        with self._host.lock:
+            number = int(counter.read_text()) + 1 if counter.exists() else 1
+            counter.write_text(f"{number}\n")
+        return number
+
+    def destroy(self, zone: str, force: bool) -> None:
+        """Remove a zone's configuration; its files stay.
+
+        Raises:
+            NoSuchZoneError: there is none; an entry of the index is removed all the same.
+            ZoneStateError: it is active, or without `force` not in state configured.
+            IndexUpdateError: the index cannot be changed.
+        """
+        entry = self.index.get(zone)
+        if self._is_active(zone) or (entry and entry.state != "configured" and not force):
+            raise ZoneStateError(zone)
+        self.index.remove(zone)
+        try:
+            self.path(zone).unlink()
+        except FileNotFoundError as error:
+            raise NoSuchZoneError(zone) from error
+
+    def check_rename(self, configuration: Configuration, old: str, new: str) -> None:
+        """Check that a configuration may get a new name.
+
+        Raises:
+            ZoneStateError, ZoneNameError, ZoneInUseError
+        """
+        if self._is_active(old):
+            raise ZoneStateError(new)
+        if not values.valid_zonename(new):
+            raise ZoneNameError(new)
+        if new not in (old, configuration.name) and self.exists(new):
+            raise ZoneInUseError(new)
+
+
+__all__ = [
+    "IndexUpdateError",
+    "NoSuchZoneError",
+    "Store",
+    "ZoneInUseError",
+    "ZoneNameError",
+    "ZoneStateError",
+]

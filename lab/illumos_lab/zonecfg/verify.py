@@ -1,0 +1,207 @@
+"""Checking a whole configuration, and saving it: ``verify`` and ``commit`` of zonecfg(8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from illumos_lab.zonecfg import admins, values
+from illumos_lab.zonecfg.index import IndexUpdateError
+from illumos_lab.zonecfg.model import ALIASES, RESOURCES, properties_of
+from illumos_lab.zonecfg.privileges import privilege_problem
+from illumos_lab.zonecfg.scope import check_security_flags
+
+if TYPE_CHECKING:
+    from illumos_lab.zonecfg.session import Session
+
+REQD_RESOURCE_MISSING = "Required resource missing"
+REQD_PROPERTY_MISSING = "Required property missing"
+INVALID = "Invalid argument"
+INCOMPATIBLE = "Incompatible settings"
+BAD_PROPERTY = "Bad document property"
+INSUFFICIENT_SPEC = "Insufficient specification"
+
+
+class _Stop(Exception):
+    """The check ends early without the usual summary."""
+
+
+class _Check:
+    """One check of a session's configuration; `first` is the kind of the first problem."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.configuration = session.current
+        self.first: str | None = None
+
+    def problem(self, text: str | None, kind: str) -> None:
+        """Say a problem; the first one gives the summary its reason."""
+        if text is not None:
+            self.session.error(text)
+        self.first = self.first or kind
+
+    def run(self) -> None:
+        self._zonepath()
+        brand = self._brand()
+        self._ip_type(brand)
+        self._privileges()
+        self._hostid()
+        for name in ("fs", "net", "rctl"):
+            getattr(self, f"_{name}")()
+        self._cpu()
+        for name in ("attr", "dataset", "admin", "security_flags"):
+            getattr(self, f"_{name}")()
+        if self.session.scope is not None:
+            self.problem("resource specification incomplete", INSUFFICIENT_SPEC)
+
+    def _zonepath(self) -> None:
+        if not self.configuration.zonepath and not self.session.is_global:
+            self.problem("zonepath cannot be empty.", REQD_RESOURCE_MISSING)
+
+    def _brand(self) -> str:
+        session = self.session
+        brand = session.store.brand_of(self.configuration)
+        if not session.is_global and brand not in session.store.brands():
+            session.error(f"{session.zone}: unknown brand.\n")
+            session.error(f"{session.zone}: Invalid document")
+            raise _Stop
+        return brand
+
+    def _ip_type(self, brand: str) -> None:
+        if self.session.is_global:
+            return
+        if self.configuration.exclusive_ip and not self.session.store.allows_exclusive_ip(brand):
+            self.problem(f"ip-type cannot be 'exclusive' when brand is '{brand}'.", INVALID)
+
+    def _privileges(self) -> None:
+        word = privilege_problem(self.configuration.get("limitpriv"))
+        if word is not None:
+            self.session.say(f"{self.session.zone}: invalid privilege: {word}")
+            raise _Stop
+
+    def _hostid(self) -> None:
+        session = self.session
+        hostid = self.configuration.get("hostid")
+        if hostid and not values.valid_hostid(hostid):
+            session.say(f"{session.zone}: invalid hostid: {hostid}")
+            raise _Stop
+        allowed = self.configuration.get("fs-allowed")
+        if not values.valid_fs_allowed(allowed):
+            session.say(f"{session.zone}: invalid fs-allowed: {allowed}")
+            raise _Stop
+
+    def _required(self, resource: str) -> list[dict[str, str]]:
+        kind = RESOURCES[resource]
+        found = [properties_of(kind, e) for e in self.configuration.resources(resource)]
+        for properties in found:
+            for name in kind.required:
+                if not properties.get(name):
+                    self.problem(f"{resource}: {name} not specified", REQD_PROPERTY_MISSING)
+        return found
+
+    def _fs(self) -> None:
+        for properties in self._required("fs"):
+            directory = properties.get("dir", "/")
+            if not directory.startswith("/"):
+                self.problem(f"fs: dir {directory} is not an absolute path.", BAD_PROPERTY)
+            raw = properties.get("raw", "/")
+            if not raw.startswith("/"):
+                self.problem(f"fs: raw {raw} is not an absolute path.", BAD_PROPERTY)
+
+    def _net(self) -> None:
+        exclusive = self.configuration.exclusive_ip
+        for net in self._required("net"):
+            physical = net.get("physical", "")
+            if not exclusive:
+                if not net.get("address"):
+                    self.problem("net: address not specified", REQD_PROPERTY_MISSING)
+                if net.get("allowed-address"):
+                    self.problem("net: allowed-address cannot be specified for a shared IP type", INVALID)
+                continue
+            if net.get("address"):
+                self.problem("net: address cannot be specified for an exclusive IP type", INVALID)
+            elif net.get("defrouter") and not net.get("allowed-address"):
+                self.problem(
+                    f"net: defrouter for {physical} cannot be specified without allowed-address "
+                    "for an exclusive IP type",
+                    INVALID,
+                )
+            try:
+                values.exclusive_link(physical)
+            except values.BadValue as error:
+                self.problem(str(error), INVALID)
+
+    def _rctl(self) -> None:
+        for element in self.configuration.resources("rctl"):
+            if not element.get("name"):
+                self.problem("rctl: name not specified", REQD_PROPERTY_MISSING)
+            if not any(True for _ in element.elements("rctl-value")):
+                self.problem("rctl: value not specified", REQD_PROPERTY_MISSING)
+
+    def _cpu(self) -> None:
+        configuration = self.configuration
+        has_shares = configuration.rctl(ALIASES["cpu-shares"].rctl) is not None
+        has_cap = configuration.rctl(ALIASES["ncpus"].rctl) is not None
+        if configuration.single("pset") is not None:
+            if has_shares:
+                self.problem("rctl zone.cpu-shares and dedicated-cpu are incompatible.", INCOMPATIBLE)
+            if has_cap:
+                self.problem("rctl zone.cpu-cap and the dedicated-cpu are incompatible.", INCOMPATIBLE)
+        scheduling = configuration.get("scheduling-class")
+        if has_shares and scheduling and scheduling != "FSS":
+            self.problem(
+                f"WARNING: rctl zone.cpu-shares and scheduling-class={scheduling} are incompatible",
+                INCOMPATIBLE,
+            )
+
+    def _attr(self) -> None:
+        self._required("attr")
+
+    def _dataset(self) -> None:
+        for properties in self._required("dataset"):
+            if properties.get("name") and not values.dataset_name(properties["name"]):
+                self.problem("dataset: name invalid", BAD_PROPERTY)
+
+    def _admin(self) -> None:
+        self._required("admin")
+
+    def _security_flags(self) -> None:
+        element = self.configuration.single("security-flags")
+        if element is not None:
+            properties = properties_of(RESOURCES["security-flags"], element)
+            if not check_security_flags(self.session, properties):
+                self.problem(None, BAD_PROPERTY)
+
+
+def verify(session: Session, save: bool) -> None:
+    """Check the session's configuration, say what is wrong, and save it when all is well.
+
+    Args:
+        session: whose configuration.
+        save: save it.
+    """
+    check = _Check(session)
+    try:
+        check.run()
+    except _Stop:
+        return
+    reason = check.first
+    if save:
+        if reason is None:
+            reason = _save(session)
+        else:
+            session.error(f"Zone {session.zone} failed to verify")
+    if reason is not None:
+        session.error(f"{session.zone}: {reason}")
+
+
+def _save(session: Session) -> str | None:
+    try:
+        session.store.save(session.current, session.saved_name)
+    except IndexUpdateError:
+        return "Problem updating index file"
+    except OSError:
+        return "Problem saving file"
+    if session.current.resources("admin"):
+        admins.authorize(session.host, session.current)
+    session.saved()
+    return None

@@ -1,0 +1,546 @@
+"""What both front doors do with a resource: create, read, update, delete, and preview these.
+
+No gRPC here, and no knowledge of illumos: a kind of resource says what to ask a host and which steps to
+take, `HostAccess` asks and takes them, and this module puts the two together so that the state handed
+to the engine always is what the host says. The Pulumi provider protocol's rules on preview, unknown
+values, partial failure and refresh are kept here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+from pydantic import ValidationError
+
+from pulumi_illumos_provider.engine.comparing import Diff, diff
+from pulumi_illumos_provider.engine.execution import Deadline, Executor, HostAccess, Outcome
+from pulumi_illumos_provider.engine.failing import Interrupted, PartialFailure, describe
+from pulumi_illumos_provider.engine.foresight import (
+    echo,
+    expected,
+    filled,
+    foreseen,
+    read_state,
+)
+from pulumi_illumos_provider.engine.listening import SILENT, Discreet, Listener
+from pulumi_illumos_provider.engine.properties import COMPUTED, Bag, top_level
+from pulumi_illumos_provider.errors import Failure, ProviderError, Refused
+from pulumi_illumos_provider.illumos.snapshot import Snapshot
+from pulumi_illumos_provider.model.base import Inputs, Outputs, check
+from pulumi_illumos_provider.resources.kind import Kind, Owner
+
+AnyKind = Kind[Any, Any]
+
+_ATTACHING: Final = frozenset({"address", "router", "nics"})
+"""Inputs that say which router zone a zone is attached to."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A resource as it is after an operation, or as it will be as far as one can tell.
+
+    Attributes:
+        id: its id; None when it is not known yet (preview).
+        outputs: its outputs; `COMPUTED` stands for what is not known yet.
+    """
+
+    id: str | None
+    outputs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A resource that was read.
+
+    Attributes:
+        id: its id.
+        outputs: its outputs.
+        inputs: its inputs, in the user's own spelling where that still holds.
+        reasons: why it is not finished; empty when it is.
+    """
+
+    id: str
+    outputs: dict[str, Any]
+    inputs: dict[str, Any]
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Target:
+    """An object on a host.
+
+    Attributes:
+        noun: what it is: ``router zone``.
+        host: the host as it is written in the id.
+        name: the object's name on it.
+        key: the host as `HostAccess` wants it: None for the provider's own.
+    """
+
+    noun: str
+    host: str
+    name: str
+    key: str | None
+
+    @property
+    def id(self) -> str:
+        """``HOST/NAME``."""
+        return f"{self.host}/{self.name}"
+
+    def __str__(self) -> str:
+        return f"{self.noun} {self.name} on {self.host}"
+
+
+class Operations:
+    """The operations on resources of one configured provider.
+
+    Args:
+        hosts: access to hosts; None while the settings are not known (preview).
+        default_host: the provider's own host, for resources that name none.
+    """
+
+    def __init__(self, hosts: HostAccess | None, default_host: str | None) -> None:
+        self.default_host = default_host
+        self._hosts = hosts
+        self._executor = None if hosts is None else Executor(hosts)
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        self._promised: dict[str, dict[str, str]] = {}
+
+    def interrupt(self) -> None:
+        """Start no new step; tell the running ones to stop. Reading back is still allowed."""
+        if self._executor is not None:
+            self._executor.interrupt()
+
+    async def close(self) -> None:
+        """Close the connections to all hosts."""
+        if self._hosts is not None:
+            await self._hosts.close()
+
+    def diff(
+        self,
+        kind: AnyKind,
+        olds: Bag,
+        news: Bag,
+        *,
+        old_inputs: Bag | None = None,
+        ignore: Iterable[str] = (),
+    ) -> Diff:
+        """Compare what the user wants with the recorded state; see `comparing.diff`."""
+        return diff(
+            kind,
+            olds,
+            news,
+            old_inputs=old_inputs,
+            default_host=self.default_host,
+            ignore=ignore,
+        )
+
+    # Create
+
+    async def create(
+        self,
+        kind: AnyKind,
+        news: Bag,
+        owner: Owner,
+        *,
+        listener: Listener = SILENT,
+        within: float | None = None,
+    ) -> Made:
+        """Make the object, or finish making it after a create that was cut off.
+
+        Args:
+            within: seconds that the program allows.
+
+        Raises:
+            PartialFailure: it exists, but is not finished.
+            ProviderError: nothing was made.
+        """
+        listener = Discreet(listener, news)
+        wanted, target = self._wanted(kind, news)
+        deadline = Deadline(within, f"creating {target}")
+        async with self._alone(target):
+            now = await self._observe(kind, target, deadline)
+            plan = kind.plan(wanted, now, owner, None)
+            _warn(listener, plan.warnings)
+            outcome = await self._reach().apply(target.key, plan.steps, listener, deadline)
+            if outcome.error is None:
+                try:
+                    return Made(target.id, await self._read_back(kind, target))
+                except ProviderError as error:
+                    outcome.error = error
+            guess = expected(kind, target.host, target.name, news, wanted, now)
+            raise await self._half_made(kind, target, news, wanted, owner, outcome, guess)
+
+    async def _half_made(
+        self,
+        kind: AnyKind,
+        target: Target,
+        news: Bag,
+        wanted: Inputs,
+        owner: Owner,
+        outcome: Outcome,
+        guess: Mapping[str, Any],
+    ) -> Exception:
+        """The error to raise after a create stopped on its way."""
+        error = outcome.error
+        assert error is not None
+        reasons = [news.redact(describe(error))]
+        try:
+            after = await self._look(kind, target)
+            state = kind.read(target.host, target.name, after)
+        except ProviderError as lost:
+            if not outcome.begun:
+                return error
+            if str(lost) != str(error):
+                reasons.append(f"what is on the host could not be read back: {lost}")
+            return PartialFailure(target.id, guess, news.known, reasons)
+        if state is None:
+            # Parts of it may be there all the same; with a record of it, they are found again.
+            return PartialFailure(target.id, guess, news.known, reasons) if outcome.changed else error
+        if not outcome.changed:
+            try:
+                kind.plan(wanted, after, owner, None)
+            except Refused:
+                return error  # somebody else made an object of that name in the meantime
+        return PartialFailure(target.id, state.wire(), news.known, reasons)
+
+    async def preview_create(
+        self,
+        kind: AnyKind,
+        news: Bag,
+        owner: Owner,
+        *,
+        listener: Listener = SILENT,
+        within: float | None = None,
+        replacing: bool = False,
+    ) -> Made:
+        """What `create` would do, as far as one can tell without doing it.
+
+        Args:
+            replacing: an object of that name is on the host and will be gone by then.
+        """
+        listener = Discreet(listener, news)
+        outputs = echo(kind, news, self.default_host)
+        if news.unknown or self._hosts is None:
+            self._promise(kind, outputs["host"], outputs["name"])
+            return Made(None, outputs)
+        wanted, target = self._wanted(kind, news)
+        if not replacing:
+            deadline = Deadline(within, f"previewing {target}")
+            now = await self._observe(kind, target, deadline)
+            try:
+                plan = kind.plan(wanted, now, owner, None)
+            except Refused as refusal:
+                self._excuse(refusal, target, news, listener)
+            else:
+                _warn(listener, plan.warnings)
+                outputs = foreseen(kind, target.host, wanted, now) or outputs
+        self._promise(kind, target.host, target.name)
+        return Made(target.id, outputs)
+
+    def _promise(self, kind: AnyKind, host: Any, name: Any) -> None:
+        """Remember, for the rest of the preview, that an object will be made."""
+        if isinstance(host, str) and isinstance(name, str):
+            self._promised.setdefault(host, {})[name] = kind.token
+
+    def _excuse(self, refusal: Refused, target: Target, news: Bag, listener: Listener) -> None:
+        """Let a refusal pass when it misses what this very run is going to make before.
+
+        A program's resources refer to each other: the router that a zone needs is not on the host yet
+        when both are previewed.
+        """
+        promised = self._promised.get(target.host, {})
+        referred = {
+            text.rsplit("/", 1)[-1]
+            for key, value in news.known.items()
+            if key not in ("name", "host")
+            for text in _strings(value)
+        }
+        if any(name in referred and _mentions(str(refusal), name) for name in promised):
+            return
+        routers = any(token.endswith(":RouterZone") for token in promised.values())
+        if routers and top_level(refusal.property) in _ATTACHING:
+            listener.warn(f"cannot be judged before this run's router zones are made: {refusal}")
+            return
+        raise refusal
+
+    # Read
+
+    async def read(
+        self,
+        kind: AnyKind,
+        id: str,
+        *,
+        inputs: Bag | None = None,
+        within: float | None = None,
+    ) -> Found | None:
+        """Read an object back; None when it is gone.
+
+        Args:
+            inputs: recorded inputs (refresh); None for an import.
+
+        Raises:
+            Refused: it must not be imported.
+            ProviderError: the host could not be asked, which never means that the object is gone.
+        """
+        target = self.parse_id(kind, id)
+        now = await self._observe(kind, target, Deadline(within, f"reading {target}"))
+        if inputs is None:
+            kind.importable(target.name, now)
+        state = kind.read(target.host, target.name, now)
+        if state is None:
+            return None
+        reasons = tuple(kind.unfinished(state))
+        return Found(id, state.wire(), self._spell(kind, target, state, inputs), reasons)
+
+    def _spell(self, kind: AnyKind, target: Target, state: Outputs, inputs: Bag | None) -> dict[str, Any]:
+        old = None if inputs is None else inputs.known
+        try:
+            spelled = kind.respell(state, old)
+        except ValidationError:  # recorded by another version of the provider
+            spelled = kind.respell(state, None)
+        spelled["name"] = target.name
+        spelled.pop("host", None)
+        if old is not None and "host" in old:
+            spelled["host"] = old["host"]
+        elif target.host != self.default_host:
+            spelled["host"] = target.host
+        return spelled
+
+    # Update
+
+    async def update(
+        self,
+        kind: AnyKind,
+        id: str,
+        olds: Bag,
+        news: Bag,
+        owner: Owner,
+        *,
+        listener: Listener = SILENT,
+        within: float | None = None,
+    ) -> Made:
+        """Bring the object to what is wanted now.
+
+        Raises:
+            PartialFailure: it was not, or not wholly; the state tells what it is now.
+            ProviderError: nothing was done, or the host cannot be asked what was.
+        """
+        listener = Discreet(listener, news)
+        target = self.parse_id(kind, id)
+        wanted = self._wanted_at(kind, news, target)
+        deadline = Deadline(within, f"updating {target}")
+        async with self._alone(target):
+            now = await self._observe(kind, target, deadline)
+            plan = kind.plan(wanted, now, owner, read_state(kind, olds.known))
+            _warn(listener, plan.warnings)
+            outcome = await self._reach().apply(target.key, plan.steps, listener, deadline)
+            error = outcome.error
+            if error is None:
+                return Made(id, await self._read_back(kind, target))
+            if not outcome.begun:
+                raise error
+            try:
+                state = await self._read_back(kind, target)
+            except ProviderError:
+                raise error from None
+            raise PartialFailure(id, state, news.known, [news.redact(describe(error))])
+
+    async def preview_update(
+        self,
+        kind: AnyKind,
+        id: str,
+        olds: Bag,
+        news: Bag,
+        owner: Owner,
+        *,
+        old_inputs: Bag | None = None,
+        ignore: Iterable[str] = (),
+        listener: Listener = SILENT,
+        within: float | None = None,
+    ) -> Made:
+        """What `update` would do, as far as one can tell without doing it."""
+        listener = Discreet(listener, news)
+        target = self.parse_id(kind, id)
+        changes = self.diff(kind, olds, news, old_inputs=old_inputs, ignore=ignore)
+        outputs = self._changed_outputs(kind, olds, news, changes)
+        warnings: Sequence[str] = ()
+        if not news.unknown and self._hosts is not None:
+            wanted = self._wanted_at(kind, news, target)
+            now = await self._observe(kind, target, Deadline(within, f"previewing {target}"))
+            try:
+                warnings = kind.plan(wanted, now, owner, read_state(kind, olds.known)).warnings
+            except Refused as refusal:
+                self._excuse(refusal, target, news, listener)
+            else:
+                outputs = foreseen(kind, target.host, wanted, now) or outputs
+        _warn(listener, warnings)
+        reboots = [change.property for change in changes.properties if change.reboot]
+        if reboots and not any("reboot" in warning for warning in warnings):
+            listener.note(f"{target.noun} {target.name} will be rebooted: {', '.join(reboots)}")
+        return Made(id, outputs)
+
+    def _changed_outputs(self, kind: AnyKind, olds: Bag, news: Bag, changes: Diff) -> dict[str, Any]:
+        """The recorded outputs, with what the changed inputs tell in its place."""
+        outputs = dict(olds.known)
+        told = echo(kind, news, self.default_host)
+        changed = {change.property for change in changes.properties}
+        outputs.update({name: told[name] for name in changed if name in told})
+        outputs.update(
+            {name: COMPUTED for name, sources in kind.follows.items() if changed.intersection(sources)}
+        )
+        return outputs
+
+    # Delete
+
+    async def delete(
+        self,
+        kind: AnyKind,
+        id: str,
+        olds: Bag,
+        *,
+        listener: Listener = SILENT,
+        within: float | None = None,
+    ) -> None:
+        """Remove the object and all that belongs to it; what is gone counts as removed."""
+        listener = Discreet(listener, olds)
+        target = self.parse_id(kind, id)
+        deadline = Deadline(within, f"deleting {target}")
+        async with self._alone(target):
+            now = await self._observe(kind, target, deadline)
+            state = (
+                read_state(kind, olds.known)
+                or kind.read(target.host, target.name, now)
+                or filled(kind.outputs, {**olds.known, "host": target.host, "name": target.name})
+            )
+            plan = kind.plan_delete(target.name, now, state)
+            if not plan.steps:
+                return
+            _warn(listener, plan.warnings)
+            outcome = await self._reach().apply(target.key, plan.steps, listener, deadline)
+            if outcome.error is not None:
+                raise outcome.error
+            after = await self._look(kind, target)
+            if kind.read(target.host, target.name, after) is not None:
+                raise ProviderError(
+                    f"{target} is still there after all steps of its deletion succeeded: "
+                    "look at the host, then destroy again"
+                )
+
+    # Parts
+
+    def parse_id(self, kind: AnyKind, id: str) -> Target:
+        """``HOST/NAME`` as a target.
+
+        Raises:
+            Refused: it is not of that form.
+        """
+        host, _, name = id.rpartition("/")
+        if not host or not name or "/" in host or re.search(r"\s", id):
+            raise Refused(
+                f"{id!r} is not the id of a {_noun(kind)}: write HOST/NAME, as in "
+                f"{self.default_host or 'gz1'}/web0"
+            )
+        return self._target(kind, host, name)
+
+    def _target(self, kind: AnyKind, host: str, name: str) -> Target:
+        return Target(_noun(kind), host, name, None if host == self.default_host else host)
+
+    def _wanted(self, kind: AnyKind, news: Bag) -> tuple[Inputs, Target]:
+        """Inputs of an object that is to be made, and where."""
+        wanted = _valid(kind, news)
+        host = wanted.host or self.default_host
+        if wanted.name is None:
+            raise Refused(f"{_noun(kind)} without a name: the engine must call Check first", "name")
+        if host is None:
+            raise Refused(
+                f"no host for {_noun(kind)} {wanted.name}: give it one, or give the provider one "
+                "(pulumi config set illumos:host NAME, or ILLUMOS_HOST)",
+                "host",
+            )
+        return wanted.model_copy(update={"host": host}), self._target(kind, host, wanted.name)
+
+    def _wanted_at(self, kind: AnyKind, news: Bag, target: Target) -> Inputs:
+        """Inputs of an object that exists."""
+        place = {"host": target.host, "name": target.name}
+        return _valid(kind, news).model_copy(update=place)
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, target: Target) -> AsyncIterator[None]:
+        """One operation at a time on one object; different objects go side by side."""
+        lock = self._locks.get((target.host, target.name))
+        if lock is None:
+            lock = self._locks[target.host, target.name] = asyncio.Lock()
+        async with lock:
+            yield
+
+    def _reach(self) -> Executor:
+        if self._executor is None:
+            raise Refused(
+                "the provider's settings are not known yet, so that no host can be reached: "
+                "run pulumi up, which makes what they come from first"
+            )
+        return self._executor
+
+    async def _observe(self, kind: AnyKind, target: Target, deadline: Deadline) -> Snapshot:
+        if self._reach().interrupted:
+            raise Interrupted(f"{target}: cancelled before anything was done")
+        try:
+            async with asyncio.timeout(deadline.remaining()):
+                return await self._look(kind, target)
+        except TimeoutError:
+            raise deadline.error("asking the host") from None
+
+    async def _look(self, kind: AnyKind, target: Target) -> Snapshot:
+        assert self._hosts is not None
+        results = await self._hosts.read(target.key, kind.probes(target.name))
+        return kind.observe(target.name, results)
+
+    async def _read_back(self, kind: AnyKind, target: Target) -> dict[str, Any]:
+        now = await self._look(kind, target)
+        state: Outputs | None = kind.read(target.host, target.name, now)
+        if state is None:
+            raise ProviderError(
+                f"{target} is not there after all steps succeeded: look at the host, then run "
+                "pulumi up again"
+            )
+        return state.wire()
+
+
+def _noun(kind: AnyKind) -> str:
+    """``router zone`` for ``illumos:index:RouterZone``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", kind.token.rsplit(":", 1)[-1]).lower()
+
+
+def _valid(kind: AnyKind, news: Bag) -> Inputs:
+    wanted, failures = check(kind.inputs, news.known, news.unknown)
+    if isinstance(wanted, Inputs):
+        return wanted
+    told = [news.redact_failure(failure) for failure in failures]
+    told += [Failure(path, "is not known") for path in sorted(news.unknown)]
+    raise Refused("; ".join(f"{failure.property} {failure.reason}" for failure in told))
+
+
+def _warn(listener: Listener, warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        listener.warn(warning)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _strings(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _strings(inner)
+
+
+def _mentions(text: str, name: str) -> bool:
+    return re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", text) is not None

@@ -1,0 +1,537 @@
+"""The gRPC front door: ``pulumirpc.ResourceProvider``, served with grpc.aio.
+
+The servicer translates messages; what they ask for is done by `operations`. An error leaves here as one
+clean message, never as a stack trace. Its status code matters to the engine: with UNKNOWN and INTERNAL it
+takes the resource's state for uncertain, with others for what it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import wraps
+from typing import Any, Final, NoReturn, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf import any_pb2, empty_pb2, struct_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
+
+from pulumi_illumos_provider import __version__
+from pulumi_illumos_provider.engine import config
+from pulumi_illumos_provider.engine.checking import Naming, check_inputs
+from pulumi_illumos_provider.engine.comparing import Diff
+from pulumi_illumos_provider.engine.engine_log import EngineLog
+from pulumi_illumos_provider.engine.execution import HostAccess
+from pulumi_illumos_provider.engine.failing import PartialFailure, describe
+from pulumi_illumos_provider.engine.operations import AnyKind, Operations
+from pulumi_illumos_provider.engine.properties import (
+    Bag,
+    carry,
+    decode,
+    encode,
+)
+from pulumi_illumos_provider.errors import Failure, ProviderError, Refused
+from pulumi_illumos_provider.model.base import Properties
+from pulumi_illumos_provider.resources.kind import Owner
+
+_LOG: Final = logging.getLogger("pulumi_illumos_provider")
+
+_DETAILS: Final = "grpc-status-details-bin"
+"""The trailer in which gRPC carries a ``google.rpc.Status`` with details."""
+
+Connect = Callable[[config.Configuration], HostAccess]
+"""Makes the access to hosts from a configuration."""
+
+_Method = TypeVar("_Method", bound=Callable[..., Awaitable[Any]])
+
+_KINDS: Final = {
+    ("add", False): provider_pb2.PropertyDiff.ADD,
+    ("add", True): provider_pb2.PropertyDiff.ADD_REPLACE,
+    ("delete", False): provider_pb2.PropertyDiff.DELETE,
+    ("delete", True): provider_pb2.PropertyDiff.DELETE_REPLACE,
+    ("update", False): provider_pb2.PropertyDiff.UPDATE,
+    ("update", True): provider_pb2.PropertyDiff.UPDATE_REPLACE,
+}
+
+_MODES: Final[Mapping[int, Any]] = {
+    provider_pb2.CheckRequest.AutonamingOptions.PROPOSE: "propose",
+    provider_pb2.CheckRequest.AutonamingOptions.ENFORCE: "enforce",
+    provider_pb2.CheckRequest.AutonamingOptions.DISABLE: "disable",
+}
+
+
+class Busy:
+    """Counts what is going on."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def __enter__(self) -> None:
+        self._count += 1
+        self._idle.clear()
+
+    def __exit__(self, *_: object) -> None:
+        self._count -= 1
+        if not self._count:
+            self._idle.set()
+
+    async def idle(self, within: float) -> bool:
+        """Wait until nothing goes on; False when that takes longer than ``within`` seconds."""
+        try:
+            async with asyncio.timeout(within):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+def _clean(method: _Method) -> _Method:
+    """Let a method's errors out as one message each, and know of the method while it runs."""
+
+    @wraps(method)
+    async def guarded(self: Servicer, request: Any, context: Any) -> Any:
+        with self.busy:
+            try:
+                return await method(self, request, context)
+            except PartialFailure as failure:
+                kind = self._kinds.get(request.type or _urn_type(request.urn))
+                await _abort_unfinished(context, request, failure, kind)
+            except Refused as refusal:
+                code, text = grpc.StatusCode.FAILED_PRECONDITION, str(refusal)
+            except ProviderError as error:
+                code, text = grpc.StatusCode.UNKNOWN, str(error)
+            except (grpc.aio.AbortError, asyncio.CancelledError):
+                raise
+            except Exception as error:
+                _LOG.debug("%s failed", method.__name__, exc_info=error)
+                code, text = grpc.StatusCode.INTERNAL, describe(error)
+            return await context.abort(code, _redacted(request, text))
+
+    return guarded  # type: ignore[return-value]
+
+
+class Servicer(provider_pb2_grpc.ResourceProviderServicer):
+    """The provider, as the engine talks to it.
+
+    Args:
+        kinds: kinds of resources by type token.
+        connect: makes the access to hosts, once the provider is configured.
+        log: the engine's log.
+        schema: gives the package schema.
+        environment: variables for the configuration; the process's own when left out.
+    """
+
+    def __init__(
+        self,
+        kinds: Mapping[str, AnyKind],
+        connect: Connect,
+        log: EngineLog,
+        schema: Callable[[], str],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.busy = Busy()
+        """What the servicer is doing."""
+        self._kinds = kinds
+        self._connect = connect
+        self._log = log
+        self._schema = schema
+        self._environment = environment
+        self._configured: Operations | None = None
+        self._existing: set[str] = set()
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        """Stop: no new operation begins, the running ones end with what they have done."""
+        self._interrupted = True
+        if self._configured is not None:
+            self._configured.interrupt()
+
+    async def close(self) -> None:
+        """Close the connections to all hosts."""
+        if self._configured is not None:
+            await self._configured.close()
+
+    # The plugin
+
+    @_clean
+    async def Handshake(
+        self, request: provider_pb2.ProviderHandshakeRequest, context: Any
+    ) -> provider_pb2.ProviderHandshakeResponse:
+        """Agree on the protocol's options; the same as in the answer to Configure."""
+        await self._log.connect(request.engine_address)
+        return provider_pb2.ProviderHandshakeResponse(
+            accept_secrets=True,
+            accept_resources=False,
+            accept_outputs=True,
+            supports_autonaming_configuration=True,
+        )
+
+    @_clean
+    async def Attach(self, request: plugin_pb2.PluginAttach, context: Any) -> empty_pb2.Empty:
+        """An engine has found a provider that was started by hand."""
+        await self._log.connect(request.address)
+        return empty_pb2.Empty()
+
+    @_clean
+    async def GetPluginInfo(self, request: empty_pb2.Empty, context: Any) -> plugin_pb2.PluginInfo:
+        """The provider's version."""
+        return plugin_pb2.PluginInfo(version=__version__)
+
+    @_clean
+    async def GetSchema(
+        self, request: provider_pb2.GetSchemaRequest, context: Any
+    ) -> provider_pb2.GetSchemaResponse:
+        """The package schema."""
+        return provider_pb2.GetSchemaResponse(schema=self._schema())
+
+    @_clean
+    async def Cancel(self, request: empty_pb2.Empty, context: Any) -> empty_pb2.Empty:
+        """The user pressed Ctrl-C, or the engine is done."""
+        self.interrupt()
+        return empty_pb2.Empty()
+
+    # Configuration
+
+    @_clean
+    async def CheckConfig(
+        self, request: provider_pb2.CheckRequest, context: Any
+    ) -> provider_pb2.CheckResponse:
+        """Validate settings. What the environment gives is looked at, but not put into the state."""
+        checked = config.check_config(decode(request.news), self._environment)
+        return provider_pb2.CheckResponse(
+            inputs=carry(request.news, secret=config.SECRET), failures=_failures(checked.failures)
+        )
+
+    @_clean
+    async def DiffConfig(
+        self, request: provider_pb2.DiffRequest, context: Any
+    ) -> provider_pb2.DiffResponse:
+        """Compare settings: only another host makes another provider."""
+        olds = decode(request.old_inputs if request.HasField("old_inputs") else request.olds)
+        news = decode(request.news)
+        changed = config.changed_settings(olds, news)
+        replaces = [name for name in changed if config.replaces_provider(name, olds, news)]
+        detailed = {}
+        for name in changed:
+            has = name in news.known or name in news.unknown_names
+            verb = "update" if (name in olds.known) == has else ("add" if has else "delete")
+            detailed[name] = provider_pb2.PropertyDiff(kind=_KINDS[verb, name in replaces], inputDiff=True)
+        return provider_pb2.DiffResponse(
+            changes=_changes(changed),
+            diffs=changed,
+            replaces=replaces,
+            detailedDiff=detailed,
+            hasDetailedDiff=True,
+        )
+
+    @_clean
+    async def Configure(
+        self, request: provider_pb2.ConfigureRequest, context: Any
+    ) -> provider_pb2.ConfigureResponse:
+        """Take the settings; connections are made when they are needed."""
+        bag = decode(request.args)
+        checked = config.check_config(bag, self._environment)
+        if checked.failures:
+            raise Refused(
+                "; ".join(f"illumos:{fault.property} {fault.reason}" for fault in checked.failures)
+            )
+        await self.close()
+        settings = checked.configuration
+        hosts = None if settings is None else self._connect(settings)
+        self._configured = Operations(hosts, settings.host if settings else None)
+        if self._interrupted:
+            self._configured.interrupt()
+        return provider_pb2.ConfigureResponse(
+            acceptSecrets=True,
+            supportsPreview=True,
+            acceptResources=False,
+            acceptOutputs=True,
+            supports_autonaming_configuration=True,
+        )
+
+    # Resources
+
+    @_clean
+    async def Check(self, request: provider_pb2.CheckRequest, context: Any) -> provider_pb2.CheckResponse:
+        """Validate inputs, all failures at once; add the automatic name."""
+        kind = self._kind(request.urn, request.type)
+        old_name = decode(request.olds).known.get("name")
+        checked = check_inputs(
+            kind,
+            decode(request.news),
+            old_name=old_name,
+            resource_name=request.name or _urn_name(request.urn),
+            seed=request.randomSeed or request.urn.encode(),
+            naming=_naming(request),
+        )
+        more = {} if checked.name is None else {"name": checked.name}
+        return provider_pb2.CheckResponse(
+            inputs=carry(request.news, more, _declared_secret(kind.inputs)),
+            failures=_failures(checked.failures),
+        )
+
+    @_clean
+    async def Diff(self, request: provider_pb2.DiffRequest, context: Any) -> provider_pb2.DiffResponse:
+        """Compare meaning, property by property."""
+        kind = self._kind(request.urn, request.type)
+        self._existing.add(request.urn)
+        found = self._operations().diff(
+            kind,
+            decode(request.olds),
+            decode(request.news),
+            old_inputs=_optional(request, "old_inputs"),
+            ignore=request.ignoreChanges,
+        )
+        return _diff_response(found)
+
+    @_clean
+    async def Create(
+        self, request: provider_pb2.CreateRequest, context: Any
+    ) -> provider_pb2.CreateResponse:
+        """Make an object, or tell what would be made."""
+        kind = self._kind(request.urn, request.type)
+        news = decode(request.properties)
+        owner, listener = Owner(request.urn), self._log.about(request.urn)
+        within = request.timeout or None
+        if request.preview:
+            made = await self._operations().preview_create(
+                kind,
+                news,
+                owner,
+                listener=listener,
+                within=within,
+                replacing=request.urn in self._existing,
+            )
+        else:
+            made = await self._operations().create(kind, news, owner, listener=listener, within=within)
+        return provider_pb2.CreateResponse(id=made.id or "", properties=_outputs(kind, made.outputs, news))
+
+    @_clean
+    async def Read(self, request: provider_pb2.ReadRequest, context: Any) -> provider_pb2.ReadResponse:
+        """Read an object: for a refresh, for an import (nothing but the id is given), for a getter."""
+        kind = self._kind(request.urn, request.type)
+        state, inputs = decode(request.properties), decode(request.inputs)
+        imported = not request.properties.fields and not request.inputs.fields
+        found = await self._operations().read(
+            kind,
+            request.id,
+            inputs=None if imported else inputs,
+            within=request.timeout or None,
+        )
+        if found is None:
+            return provider_pb2.ReadResponse()
+        properties = _outputs(kind, found.outputs, inputs, state)
+        secret = inputs.secret | _declared_secret(kind.inputs)
+        told = encode(found.inputs, secret)
+        if found.reasons:
+            unfinished = provider_pb2.ErrorResourceInitFailed(
+                id=found.id, properties=properties, inputs=told, reasons=found.reasons
+            )
+            await _abort_with(context, unfinished)
+        return provider_pb2.ReadResponse(id=found.id, properties=properties, inputs=told)
+
+    @_clean
+    async def Update(
+        self, request: provider_pb2.UpdateRequest, context: Any
+    ) -> provider_pb2.UpdateResponse:
+        """Change an object in place, or tell what would be changed."""
+        kind = self._kind(request.urn, request.type)
+        olds, news = decode(request.olds), decode(request.news)
+        owner, listener = Owner(request.urn), self._log.about(request.urn)
+        within = request.timeout or None
+        if request.preview:
+            made = await self._operations().preview_update(
+                kind,
+                request.id,
+                olds,
+                news,
+                owner,
+                old_inputs=_optional(request, "old_inputs"),
+                ignore=request.ignoreChanges,
+                listener=listener,
+                within=within,
+            )
+        else:
+            made = await self._operations().update(
+                kind, request.id, olds, news, owner, listener=listener, within=within
+            )
+        return provider_pb2.UpdateResponse(properties=_outputs(kind, made.outputs, news, olds))
+
+    @_clean
+    async def Delete(self, request: provider_pb2.DeleteRequest, context: Any) -> empty_pb2.Empty:
+        """Remove an object; one that is gone is a success."""
+        kind = self._kind(request.urn, request.type)
+        await self._operations().delete(
+            kind,
+            request.id,
+            decode(request.properties),
+            listener=self._log.about(request.urn),
+            within=request.timeout or None,
+        )
+        return empty_pb2.Empty()
+
+    # What this provider does not have
+
+    @_clean
+    async def Invoke(
+        self, request: provider_pb2.InvokeRequest, context: Any
+    ) -> provider_pb2.InvokeResponse:
+        """No functions yet."""
+        raise Refused(f"illumos has no function {request.tok!r}")
+
+    @_clean
+    async def Call(self, request: provider_pb2.CallRequest, context: Any) -> NoReturn:
+        """No methods."""
+        await _unimplemented(context, f"illumos has no method {request.tok!r}")
+
+    @_clean
+    async def Construct(self, request: provider_pb2.ConstructRequest, context: Any) -> NoReturn:
+        """No components."""
+        await _unimplemented(context, f"illumos has no component {request.type!r}")
+
+    @_clean
+    async def Parameterize(self, request: provider_pb2.ParameterizeRequest, context: Any) -> NoReturn:
+        """No parameters."""
+        await _unimplemented(context, "illumos is not a parameterized package")
+
+    async def List(self, request: provider_pb2.ListRequest, context: Any) -> NoReturn:  # type: ignore[override]
+        """No listing."""
+        await _unimplemented(context, "illumos does not list resources")
+
+    @_clean
+    async def GetMapping(
+        self, request: provider_pb2.GetMappingRequest, context: Any
+    ) -> provider_pb2.GetMappingResponse:
+        """Nothing to convert from."""
+        return provider_pb2.GetMappingResponse()
+
+    @_clean
+    async def GetMappings(
+        self, request: provider_pb2.GetMappingsRequest, context: Any
+    ) -> provider_pb2.GetMappingsResponse:
+        """Nothing to convert from."""
+        return provider_pb2.GetMappingsResponse()
+
+    # Parts
+
+    def _operations(self) -> Operations:
+        if self._configured is None:
+            raise Refused("the provider is not configured: the engine must call Configure first")
+        return self._configured
+
+    def _kind(self, urn: str, token: str) -> AnyKind:
+        token = token or _urn_type(urn)
+        if token not in self._kinds:
+            known = ", ".join(sorted(self._kinds))
+            raise Refused(f"illumos has no resource {token!r}; it has {known}")
+        return self._kinds[token]
+
+
+def _urn_name(urn: str) -> str:
+    return urn.rsplit("::", 1)[-1]
+
+
+def _urn_type(urn: str) -> str:
+    """The own type out of ``urn:pulumi:STACK::PROJECT::PARENT$TYPE::NAME``."""
+    parts = urn.split("::", 3)
+    return parts[2].rsplit("$", 1)[-1] if len(parts) > 3 else ""
+
+
+def _naming(request: provider_pb2.CheckRequest) -> Naming | None:
+    if not request.HasField("autonaming"):
+        return None
+    return Naming(_MODES[request.autonaming.mode], request.autonaming.proposed_name)
+
+
+def _optional(request: Any, field: str) -> Bag | None:
+    return decode(getattr(request, field)) if request.HasField(field) else None
+
+
+def _declared_secret(model: type[Properties]) -> frozenset[str]:
+    return frozenset(
+        model.property_name(field) for field in model.model_fields if model.metadata(field).get("secret")
+    )
+
+
+def _outputs(kind: AnyKind, outputs: Mapping[str, Any], *bags: Bag) -> struct_pb2.Struct:
+    """Outputs on the wire; what comes from something secret is secret."""
+    secret = _declared_secret(kind.outputs) | _declared_secret(kind.inputs)
+    for bag in bags:
+        secret |= bag.secret
+        secret |= {name for name, value in outputs.items() if bag.taints(value)}
+    return encode(outputs, secret)
+
+
+def _failures(failures: Iterable[Failure]) -> list[provider_pb2.CheckFailure]:
+    return [
+        provider_pb2.CheckFailure(property=failure.property, reason=failure.reason) for failure in failures
+    ]
+
+
+def _changes(changed: Iterable[Any]) -> provider_pb2.DiffResponse.DiffChanges.ValueType:
+    some = any(True for _ in changed)
+    return provider_pb2.DiffResponse.DIFF_SOME if some else provider_pb2.DiffResponse.DIFF_NONE
+
+
+def _diff_response(diff: Diff) -> provider_pb2.DiffResponse:
+    return provider_pb2.DiffResponse(
+        changes=_changes(diff.properties),
+        diffs=[change.property for change in diff.properties],
+        replaces=[change.property for change in diff.properties if change.replace],
+        stables=diff.stable,
+        detailedDiff={
+            change.property: provider_pb2.PropertyDiff(
+                kind=_KINDS[change.kind, change.replace], inputDiff=change.of_inputs
+            )
+            for change in diff.properties
+        },
+        hasDetailedDiff=True,
+        # Names are unique on a host, whatever the reason of a replacement, the engine's own included.
+        deleteBeforeReplace=True,
+    )
+
+
+def _redacted(request: Any, text: str) -> str:
+    """An error text without the secrets of the request that it answers."""
+    for field in ("properties", "news", "olds", "old_inputs", "inputs", "args"):
+        struct = getattr(request, field, None)
+        if isinstance(struct, struct_pb2.Struct):
+            text = decode(struct).redact(text)
+    return text
+
+
+async def _abort_unfinished(
+    context: Any, request: Any, failure: PartialFailure, kind: AnyKind | None
+) -> NoReturn:
+    """Report an object that exists and is not finished, with what it is."""
+    assert kind is not None
+    fields = ("properties", "news", "olds")
+    bags = [decode(getattr(request, field)) for field in fields if hasattr(request, field)]
+    await _abort_with(
+        context,
+        provider_pb2.ErrorResourceInitFailed(
+            id=failure.id,
+            properties=_outputs(kind, failure.state, *bags),
+            inputs=encode(failure.inputs, _declared_secret(kind.inputs).union(*(b.secret for b in bags))),
+            reasons=failure.reasons,
+        ),
+    )
+
+
+async def _abort_with(context: Any, detail: provider_pb2.ErrorResourceInitFailed) -> NoReturn:
+    text = "\n".join(detail.reasons)
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    code = grpc.StatusCode.UNKNOWN
+    status = status_pb2.Status(code=code.value[0], message=text, details=[packed])
+    await context.abort(code, text, ((_DETAILS, status.SerializeToString()),))
+    raise AssertionError("abort raises")
+
+
+async def _unimplemented(context: Any, text: str) -> NoReturn:
+    await context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
+    raise AssertionError("abort raises")

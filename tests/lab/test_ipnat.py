@@ -1,0 +1,157 @@
+"""ipnat, ipf and ipfstat against what the real programs answered (tests/data/ipfilter-corpus.jsonl)."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from illumos_lab.ipfilter.load import load_text
+from illumos_lab.ipfilter.rules import Rule
+from illumos_lab.ipfilter.state import filters
+from illumos_lab.ipfilter.translate import to_kernel
+from illumos_lab.kernel import NatRule
+from tests.lab.fakes_smf import ServiceHost, service_host
+
+DATA = Path(__file__).parents[1] / "data"
+CASES: list[dict[str, Any]] = [
+    json.loads(line) for line in (DATA / "ipfilter-corpus.jsonl").read_text().splitlines()
+]
+KNOWN_FAILURES = frozenset((DATA / "ipfilter-known-failures.txt").read_text().split())
+"""Cases that are not yet right. The list may only get shorter."""
+
+EMULATED = [case for case in CASES if not case["id"].startswith("ipf-")]
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> ServiceHost:
+    return service_host(tmp_path)
+
+
+def answers(host: ServiceHost, case: dict[str, Any]) -> list[str]:
+    """What differs between our answer and the real one."""
+    zone = host.add_zone("labz")
+    host.packages.make_devices("labz")
+    (host.root / "rules.conf").unlink(missing_ok=True)
+    text = case["input"]
+    if text is not None and not case.get("stdin"):
+        (host.root / "rules.conf").write_text(text, newline="", errors="surrogateescape")
+    state = filters(host)
+    # With -z the stand-in's one table belongs to the zone.
+    target = "labz" if "-z" in case["args"] or "labz" in case["args"] else "global"
+    for each in ("global", "labz"):
+        state.set_enabled(each, case.get("device") != "disabled")
+        state.plane(each).rules.clear()
+    load_text(state.plane(target).rules, case.get("preload") or "")
+    caller = "global"
+    match case.get("device"):
+        case "missing":
+            for device in (host.root / "dev").iterdir():
+                device.unlink()
+        case "nozone":
+            del host.stacks["labz"]
+        case "zoneperm":
+            caller = "labz"
+            (zone / "rules.conf").write_text(text or "")
+    result = host.run(
+        case["tool"],
+        *case["args"],
+        zone=caller,
+        privileged=case.get("device") != "perm",
+        stdin=text if case.get("stdin") else "",
+    )
+    stderr = case["stderr"]
+    if case.get("encoding") == "latin-1":
+        stderr = stderr.encode("latin-1").decode("utf-8", "surrogateescape")
+    wrong = []
+    if (result.exit, result.stdout, result.stderr) != (case["exit"], case["stdout"], stderr):
+        wrong.append(f"answered {result}")
+    if "table_after" in case:
+        table = [rule.text() for rule in state.plane(target).rules]
+        if table != case["table_after"]:
+            wrong.append(f"left {table}")
+    return wrong
+
+
+@pytest.mark.parametrize("case", EMULATED, ids=lambda case: case["id"])
+def test_it_answers_as_the_real_program_does(host: ServiceHost, case: dict[str, Any]) -> None:
+    if case["id"] in KNOWN_FAILURES:
+        pytest.skip("not yet right")
+    assert answers(host, case) == []
+
+
+@pytest.mark.parametrize("case", [each for each in EMULATED if each["id"] in KNOWN_FAILURES])
+def test_known_failures_that_are_right_now_leave_the_list(host: ServiceHost, case: dict[str, Any]) -> None:
+    if case["exit"] is None:
+        pytest.skip("the real program never ends")
+    assert answers(host, case), f"{case['id']} is right: take it off the list"
+
+
+def test_filter_rules_are_refused_and_not_passed_over(host: ServiceHost) -> None:
+    host.run("ipf", "-E")
+    result = host.run("ipf", "-f", "-", stdin="block in all\n")
+    assert result.exit == 1
+    assert "not emulated" in result.stderr
+
+
+def test_rules_reach_the_kernel_when_the_filter_is_enabled(host: ServiceHost) -> None:
+    host.run("ipf", "-E")
+    host.run("ipnat", "-f", "-", stdin="map net0 10.1.2.0/24 -> 0/32 portmap tcp/udp auto\n")
+    host.run("ipf", "-D")
+    rule = NatRule(
+        "map", "net0", source=IPv4Network("10.1.2.0/24"), ports=(1024, 65535), protocols=("tcp", "udp")
+    )
+    sets = [rules for zone, rules in host.kernel.called("set_nat") if zone == "global"]
+    assert sets == [(), (rule,), ()]
+
+
+def rules(text: str) -> list[Rule]:
+    table: list[Rule] = []
+    assert load_text(table, text).stderr == ""
+    return table
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "map net0 10.0.0.0/8 -> 192.0.2.7/32\n",
+            NatRule("map", "net0", IPv4Network("10.0.0.0/8"), to_address="192.0.2.7/32"),
+        ),
+        ("map net0 any -> 0/32 icmp\n", NatRule("map", "net0", protocols=("icmp",))),
+        (
+            "rdr net0 192.0.2.7/32 port 8000-8010 -> 10.0.0.5 port 80 tcp\n",
+            NatRule(
+                "rdr", "net0", destination=IPv4Network("192.0.2.7/32"), to_address="10.0.0.5",
+                ports=(80, 90), match_ports=(8000, 8010), protocols=("tcp",),
+            ),
+        ),
+        (
+            "rdr net0 0/0 port 80-90 -> 10.0.0.5 port = 8080 tcp\n",
+            NatRule(
+                "rdr", "net0", to_address="10.0.0.5", ports=(8080, 8080), match_ports=(80, 90),
+                protocols=("tcp",),
+            ),
+        ),
+        (
+            "bimap net0 10.0.0.5/32 -> 192.0.2.5/32\n",
+            NatRule("bimap", "net0", IPv4Network("10.0.0.5/32"), to_address="192.0.2.5/32"),
+        ),
+    ],
+)  # fmt: skip
+def test_a_rule_is_translated_for_the_kernel(text: str, expected: NatRule) -> None:
+    assert to_kernel(rules(text)) == (expected,)
+
+
+def test_rules_that_match_no_ipv4_packet_stay_out_of_the_kernel() -> None:
+    assert to_kernel(rules("map net0 10.0.0.0/8 -> 0/32 oops\n")) == ()
+    assert to_kernel(rules("map net0 fd00::/64 -> 2001:db8::7/128\n")) == ()
+
+
+def test_ipfstat_shows_empty_lists(host: ServiceHost) -> None:
+    host.run("ipf", "-E")
+    result = host.run("ipfstat", "-io")
+    assert result == (0, "empty list for ipfilter(out)\nempty list for ipfilter(in)\n", "")
