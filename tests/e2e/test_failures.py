@@ -20,7 +20,7 @@ def failure(run):
 def test_bad_input_fails_in_the_preview_before_the_host_is_touched(host, stack):
     shop = stack()
     before = host.journal()["connections"]
-    shop.write({"web": zone("a:b", address="10.10.0", autobot=True)})
+    shop.write({"web": zone("a:b", address="10.10.0", memory="1X")})
     output = failure(shop.preview)
     assert "a:b" in output
     assert "10.10.0" in output

@@ -675,7 +675,7 @@ def _network_satisfied(network: RouterNetwork, actual: RouterNetworkState) -> bo
         and network.router_address == actual.address
         and network.dhcp == actual.dhcp
         and network.domain == actual.domain
-        and (actual.owns_etherstub if network.etherstub is None else network.etherstub == actual.etherstub)
+        and network.etherstub in (None, actual.etherstub)
     )
 
 

@@ -170,7 +170,7 @@ def test_the_distribution_is_told_by_its_own_files():
     tribblix = (
         "SunOS\nillumos\nglobal\ntribblix-m38\nNAME=Tribblix\nVERSION=m38\nID=tribblix\nID_LIKE=illumos\n"
     )
-    indiana = "SunOS\nillumos\nglobal\nillumos-93bf\n      OpenIndiana Hipster 2024.10 (powered by illumos)\n"
+    indiana = "SunOS\nillumos\nglobal\nillumos-93bf\n   OpenIndiana Hipster 2024.10 (powered by illumos)\n"
     assert identify(omnios) is OMNIOS
     assert identify(tribblix) is TRIBBLIX
     assert identify(indiana) is OPENINDIANA
