@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import shutil
 import subprocess
@@ -79,9 +80,7 @@ def demonstrate(directory: Path, lab: Path) -> None:
     act("The host is exactly as before")
     after = dump(lab)
     if after != before:
-        import difflib
-
-        lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm="")
+        lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="")
         raise Failed("the host differs:\n" + "\n".join(lines))
     console.print(f"two dumps of everything on it ({len(after.splitlines())} lines) are equal")
 
@@ -125,7 +124,7 @@ def expect(condition: bool, otherwise: str) -> None:
 
 
 def http(address: str) -> str:
-    """A shell sentence that fetches / by HTTP, with nothing but the shell (ksh93 and bash have /dev/tcp)."""
+    """A shell sentence that fetches / by HTTP; ksh93 and bash need no program for it."""
     return f"exec 3<>/dev/tcp/{address}/80; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
 
 

@@ -1,6 +1,7 @@
 """The virtual datacenter as dynamic resources: no plugin, only a Python package."""
 
 import pulumi
+
 from pulumi_illumos_provider.dynamic import Etherstub, RouterZone, Zone
 
 config = pulumi.Config()

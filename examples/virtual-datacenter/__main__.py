@@ -1,6 +1,7 @@
 """A virtual datacenter in one illumos host: a switch, a router to the world, two zones behind it."""
 
 import pulumi
+
 import pulumi_illumos as illumos
 
 public_address = pulumi.Config().require("publicAddress")

@@ -68,7 +68,8 @@ def test_a_half_made_zone_is_removed_by_destroy(host, stack):
 def test_a_link_that_is_busy_for_a_moment_is_waited_for(host, stack):
     shop = stack()
     shop.write(site(web=web())).up()
-    host.fault(r"dladm delete-vnic web_0",
+    host.fault(
+        r"dladm delete-vnic web_0",
         status=1,
         stderr="dladm: vnic deletion failed: link busy\n",
         times=3,

@@ -1,0 +1,96 @@
+"""What is cut off is not lost: Ctrl-C, lost connections, many things at once."""
+
+import signal
+import subprocess
+import time
+
+import pytest
+
+from .programs import LAN, site, web, zone
+from .stack import PulumiFailed
+
+
+def test_a_connection_lost_in_the_middle_is_told_and_the_next_up_finishes(host, stack):
+    shop = stack()
+    shop.write(site(web=web()))
+    host.fault("zoneadm -z web install", drop="after")
+    with pytest.raises(PulumiFailed, match="connection to gz1") as failed:
+        shop.up()
+    assert "Traceback" not in failed.value.output
+    shop.up()
+    assert host.run("zlogin web echo up").stdout == "up\n"
+    shop.expect_no_change()
+    shop.destroy()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_in_an_install_leaves_a_state_that_the_next_up_finishes(times, host, stack):
+    shop = stack()
+    shop.write(site()).up()
+    shop.write(site(web=web()))
+    host.fault("zoneadm -z web install", delay=20.0)
+    command = ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive"]
+    running = subprocess.Popen(
+        command, cwd=shop.program, env=shop.environment, stdout=subprocess.PIPE, text=True
+    )
+    for line in running.stdout:
+        if "installing zone web" in line:
+            break
+    time.sleep(1)
+    for _ in range(times):
+        running.send_signal(signal.SIGINT)
+        time.sleep(1)
+    output = running.communicate(timeout=60)[0]
+    assert running.returncode != 0
+    assert "Traceback" not in output
+    host.clear_faults()
+    # No process of ours goes on over there.
+    deadline = time.monotonic() + 10
+    while host.run("pgrep -f '[z]oneadm -z web install'").stdout:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    if times == 2:
+        shop.run("cancel", "--yes")
+    shop.refresh("--clear-pending-creates")
+    shop.up()
+    assert host.run("zlogin web echo up").stdout == "up\n"
+    shop.expect_no_change()
+    shop.destroy()
+
+
+def test_twelve_zones_at_once_over_one_connection_with_few_channels(host, stack):
+    shop = stack()
+    zones = {f"z{n}": zone(f"z{n}", address=f"10.10.0.{20 + n}", router="${gw.id}") for n in range(12)}
+    host.fault("dladm create-vnic", times=None, delay=0.2)
+    host.login(max_sessions=1)
+    host.journal(clear=True)
+    shop.write(site(**zones)).up()
+    assert host.journal()["connections"] == 1
+    vnics = host.run("dladm show-vnic -p -o link,over").stdout.split()
+    assert len({line for line in vnics if line.endswith(":lan0") and line.startswith("z")}) == 12
+    host.clear_faults()
+    shop.expect_no_change()
+    shop.destroy()
+
+
+def test_a_secret_is_neither_in_the_state_nor_in_what_is_printed(host, stack, lab):
+    key = (lab.directory / "id_ed25519").read_text()
+    body = key.splitlines()[2]
+    shop = stack()
+    shop.write({"lan": LAN})
+    shop.run("stack", "ls")
+    subprocess.run(
+        ["pulumi", "config", "set", "--secret", "illumos:privateKey"],
+        cwd=shop.program,
+        env=shop.environment,
+        input=key,
+        text=True,
+        check=True,
+        capture_output=True,
+    )
+    printed = shop.up() + shop.run("preview", "--diff") + shop.run("stack", "export")
+    assert body not in printed
+    files = [path for path in (shop.program.parent / "state").rglob("*") if path.is_file()]
+    assert files
+    assert not any(body in path.read_text() for path in files)
+    shop.destroy()
