@@ -21,6 +21,7 @@ from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation, Spawn
 from illumos_lab.journal import Entry, Journal
 from illumos_lab.linux import LinuxRuntime
+from illumos_lab.processes import wait_or_end
 from illumos_lab.ssh_server import Channel, SshServer
 
 _log = logging.getLogger(__name__)
@@ -185,22 +186,6 @@ class CommandServer:
         if status < 0 and spawn.signal_status is not None:
             return spawn.signal_status
         return status
-
-
-def wait_or_end(process: subprocess.Popen[bytes], caller: int) -> int:
-    """Wait for a session leader; when its caller's socket closes first, end its process group."""
-    pidfd = os.pidfd_open(process.pid)
-    try:
-        ready = select.select([pidfd, caller], [], [])[0]
-        if pidfd not in ready:
-            for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGKILL):
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, number)
-                if select.select([pidfd], [], [], 1.0)[0]:
-                    break
-        return process.wait()
-    finally:
-        os.close(pidfd)
 
 
 def _receive(zone: str, connection: socket.socket) -> tuple[Invocation, int, list[int]]:

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from illumos_lab import dump, protocol, smf
-from illumos_lab.commandserver import CommandServer, wait_or_end
+from illumos_lab.commandserver import CommandServer
 from illumos_lab.datasets import Datasets
 from illumos_lab.faults import Fault, Faults, Login
-from illumos_lab.files import CONTROL_SOCKET, REBOOT_STATUS, LabFiles
+from illumos_lab.files import CONTROL_SOCKET, PRISTINE, REBOOT_STATUS, LabFiles
 from illumos_lab.host import Host
 from illumos_lab.ip import IpStack
 from illumos_lab.ip.conf import IpadmConf
@@ -35,6 +35,7 @@ from illumos_lab.links import LinkTable
 from illumos_lab.linux import LinuxKernel, LinuxRuntime, syscalls
 from illumos_lab.linux.netns import Netns
 from illumos_lab.packages import Packages
+from illumos_lab.processes import wait_or_end
 from illumos_lab.profile import PROFILES
 from illumos_lab.protocol import Caller, LabError, Message
 from illumos_lab.ssh_server import SshServer
@@ -108,7 +109,7 @@ class Daemon:
     # Boot ----------------------------------------------------------------------------------------
     def boot(self) -> int:
         """Power the host on; the port of its SSH server. Called by the main thread."""
-        pristine = self._directory / "pristine.json"
+        pristine = self._directory / PRISTINE
         first = not pristine.exists()
         mac = f"8:0:27:0:0:{self._number:x}"
         self._kernel.create_physical(PHYSICAL_LINK, mac, 1500)
@@ -214,7 +215,8 @@ class Daemon:
                 stderr=caller.fds[2],
             )
         except OSError as error:
-            raise LabError(f"{argv[0]}: {error.strerror}") from error
+            os.write(caller.fds[2], f"illumos-lab: {argv[0]}: {error.strerror}\n".encode())
+            return {"status": 127 if isinstance(error, FileNotFoundError) else 126}
         return {"status": wait_or_end(process, caller.fileno())}
 
     # End -----------------------------------------------------------------------------------------

@@ -14,12 +14,15 @@ import re
 import stat
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from illumos_lab import commands
+from illumos_lab.files import PRISTINE
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
-from illumos_lab.linux import LinuxRuntime
+
+if TYPE_CHECKING:
+    from illumos_lab.linux import LinuxRuntime
 
 # Repositories whose contents the other sections tell in words, and what churns.
 _LEFT_OUT = re.compile(
@@ -45,7 +48,7 @@ def collect(host: Host, runtime: LinuxRuntime, directory: Path) -> dict[str, Any
         Sections by name; most are lists of lines, ``zones`` maps zone names to sections, and
         ``files`` maps paths to what is there (see `changed_files`).
     """
-    pristine = json.loads((directory / "pristine.json").read_text())
+    pristine = json.loads((directory / PRISTINE).read_text())
     return {
         "links": _links(host),
         "network": _network(host, "global"),

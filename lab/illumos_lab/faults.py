@@ -7,10 +7,15 @@ import threading
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+_WRAPPERS = ("pfexec", "zlogin", "su")
+
 
 @dataclass
 class Fault:
     """What happens to commands that match.
+
+    A command that another one runs (``pfexec``, ``zlogin``, ``su``) is matched itself; the outer one only
+    by a pattern that names it.
 
     Attributes:
         pattern: regular expression, searched in the command line with its full path,
@@ -35,6 +40,9 @@ class Fault:
 
     def hits(self, command_line: str) -> bool:
         """Count a command, and tell whether it is one to hit."""
+        program = command_line.partition(" ")[0].rpartition("/")[2]
+        if program in _WRAPPERS and program not in self.pattern:
+            return False
         if not re.search(self.pattern, command_line):
             return False
         self.seen += 1

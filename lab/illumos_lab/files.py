@@ -18,6 +18,8 @@ from illumos_lab.protocol import LabError
 
 WORLD_SOCKET = "lab.sock"
 CONTROL_SOCKET = "control.sock"
+PRISTINE = "pristine.json"
+"""Made by a host's first boot; a host without it is a new one."""
 REBOOT_STATUS = 75
 """Exit status by which a host's daemon asks to be started again."""
 

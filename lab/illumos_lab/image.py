@@ -15,6 +15,7 @@ from pathlib import Path
 
 from illumos_lab.commands import LINKS, ONLY_ON, OPTIONAL, PATHS
 from illumos_lab.profile import Profile
+from illumos_lab.zone_templates import install_templates
 
 GATEWAY = "192.0.2.1"
 NAME_SERVER = "198.51.100.80"
@@ -173,19 +174,6 @@ netmasks:   files
 services:   files
 """
 
-_DOCTYPE = (
-    '<?xml version="1.0"?>\n'
-    '<!DOCTYPE zone PUBLIC "-//Sun Microsystems Inc//DTD Zones//EN"'
-    ' "file:///usr/share/lib/xml/dtd/zonecfg.dtd.1">\n'
-)
-
-_SPARSE_FILESYSTEMS = (
-    ("/usr", "/usr"),
-    ("/sbin", "/sbin"),
-    ("/platform", "/platform"),
-    ("/zonelib/lib", "/lib"),
-)
-
 
 def build(target: Path, profile: Profile, hostname: str, address: str) -> None:
     """Fill ``target`` with the trees ``host``, ``host-usr``, ``zone`` and ``zone-usr``.
@@ -205,7 +193,9 @@ def build(target: Path, profile: Profile, hostname: str, address: str) -> None:
         _build_usr(usr)
         _link_stubs(stub, root, usr, profile)
     _build_host(target / "host", profile, hostname, address)
-    _build_brands(target / "host-usr", profile)
+    # /usr is a tree of its own.
+    (target / "host/usr/lib/brand").rename(target / "host-usr/lib/brand")
+    (target / "host/usr/lib").rmdir()
     _build_zone(target / "zone")
 
 
@@ -276,7 +266,7 @@ def _build_host(root: Path, profile: Profile, hostname: str, address: str) -> No
     _write(root, "etc/defaultrouter", f"{GATEWAY}\n")
     _write(root, "etc/resolv.conf", f"nameserver {NAME_SERVER}\n")
     _write(root, "etc/nsswitch.conf", _NSSWITCH.format(hosts="files dns"))
-    _build_templates(root, profile)
+    install_templates(root, profile)
 
 
 def _chown(path: Path, uid: int, gid: int) -> None:
@@ -287,47 +277,10 @@ def _chown(path: Path, uid: int, gid: int) -> None:
         path.chmod(0o777)
 
 
-def _build_templates(root: Path, profile: Profile) -> None:
-    """Templates of zonecfg's ``create``: every brand's own, and SUNWdefault and SUNWblank."""
-    default = profile.default_template_brand
-    plain = {"SUNWdefault": (default, "shared"), "SUNWblank": (default, "shared")}
-    templates = {
-        name: (brand.name, "exclusive" if profile.name == "omnios" else "shared")
-        for brand in profile.brands
-        for name in brand.templates
-    }
-    for name, (brand, ip_type) in (plain | templates).items():
-        if name == "SUNWblank":
-            text = '<zone name="blank" zonepath="" autoboot="false" brand="ipkg">\n</zone>\n'
-        else:
-            exclusive = ' ip-type="exclusive"' if ip_type == "exclusive" else ""
-            text = f'<zone name="default" zonepath="" autoboot="false" brand="{brand}"{exclusive}>\n'
-            if name == "TRIBsparse":
-                text += "".join(
-                    f'  <filesystem special="{special}" directory="{directory}" type="lofs">\n'
-                    '    <fsoption name="ro"/>\n  </filesystem>\n'
-                    for special, directory in _SPARSE_FILESYSTEMS
-                )
-            text += "</zone>\n"
-        _write(root, f"etc/zones/{name}.xml", _DOCTYPE + text)
-
-
 def _build_zone(root: Path) -> None:
     _accounts(root, _PASSWD, _ZONE_USER_ATTR)
     _write(root, "etc/inet/hosts", "::1 localhost\n127.0.0.1 localhost loghost\n")
     _write(root, "etc/nsswitch.conf", _NSSWITCH.format(hosts="files"))
-
-
-def _build_brands(usr: Path, profile: Profile) -> None:
-    """A brand is installed when /usr/lib/brand/DIR/config.xml names it."""
-    for brand in profile.brands:
-        config = (
-            '<?xml version="1.0"?>\n'
-            '<!DOCTYPE brand PUBLIC "-//Sun Microsystems Inc//DTD Brands//EN"'
-            ' "file:///usr/share/lib/xml/dtd/brand.dtd.1">\n'
-            f'<brand name="{brand.name}">\n</brand>\n'
-        )
-        _write(usr, f"lib/brand/{brand.name}/config.xml", config)
 
 
 def _build_usr(usr: Path) -> None:

@@ -114,6 +114,8 @@ class Lab:
             return
         check_machine()
         directory = self.files.directory
+        if set(str(directory)) & set(",:\\"):
+            raise LabError(f"{directory}: the kernel cannot take a comma, colon or backslash here")
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         ready, writer = os.pipe()
         command = [*_enter_user_namespace(), sys.executable, "-m", "illumos_lab.world"]
@@ -161,7 +163,10 @@ class Lab:
         try:
             self._ask({"op": "down"})
         except OSError:
-            return
+            if self._process is None:
+                return
+            # It has ended already, or is not yet listening.
+            self._process.terminate()
         self._wait_for_end()
 
     def _wait_for_end(self) -> None:

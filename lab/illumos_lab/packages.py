@@ -83,31 +83,11 @@ class Package:
     user: User | None = None
 
 
-OVERLAYS: dict[str, tuple[str, ...]] = dict.fromkeys(
-    [
-        "base",
-        "core-tribblix",
-        "networked-system",
-        "base-iso",
-        "live-iso",
-        "kitchen-sink",
-        "kitchen-sink-x11",
-        "develop",
-        "retro-desktop",
-        "x11",
-        "x11-minimal",
-        "x11-dev",
-        "bhyve",
-        "qemu",
-        "java",
-        "python",
-        "perl",
-        "php",
-        "webserver",
-        "postfix",
-    ],
-    (),
-)
+_OVERLAY_NAMES = """
+    base core-tribblix networked-system base-iso live-iso kitchen-sink kitchen-sink-x11 develop
+    retro-desktop x11 x11-minimal x11-dev bhyve qemu java python perl php webserver postfix
+"""
+OVERLAYS = frozenset(_OVERLAY_NAMES.split())
 """Overlays of Tribblix: names of sets of packages. Their packages do not matter in the lab."""
 
 
@@ -318,7 +298,6 @@ class Packages:
             wanted.append(self._host.profile.ipfilter_package)
         for name in packages:
             if self._svr4 and name in OVERLAYS:
-                wanted += OVERLAYS[name]
                 continue
             found = self.find(name)
             if not found:

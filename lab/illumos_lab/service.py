@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,7 +61,8 @@ class Context:
 
     def note(self, text: str) -> None:
         """Append a method's own output to the log."""
-        with self.log.open("a") as file:
+        # A zone that is being removed has lost the directory.
+        with contextlib.suppress(FileNotFoundError), self.log.open("a") as file:
             file.write(text if text.endswith("\n") or not text else text + "\n")
 
     def run(self, argv: Sequence[str]) -> int:

@@ -30,10 +30,11 @@ from pathlib import Path
 from typing import Any
 
 from illumos_lab import protocol
-from illumos_lab.commandserver import wait_or_end
-from illumos_lab.files import CONTROL_SOCKET, REBOOT_STATUS, WORLD_SOCKET, LabFiles
+from illumos_lab.files import CONTROL_SOCKET, PRISTINE, REBOOT_STATUS, WORLD_SOCKET, LabFiles
+from illumos_lab.linux import syscalls
 from illumos_lab.linux.netns import Netns
 from illumos_lab.linux.network import BRIDGE_OPTIONS, STACK_SYSCTLS
+from illumos_lab.processes import wait_or_end
 from illumos_lab.protocol import Caller, LabError, Message
 
 _log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class World:
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None]
         self._jobs = queue.SimpleQueue()
         self._hosts: dict[str, _HostProcess] = {}
+        self._prepared: set[str] = set()
         self._lock = threading.Lock()
         self._wire = Netns.create()
         self._outside = Netns.create()
@@ -157,6 +159,9 @@ class World:
         """Start a host's daemon; the file that it will report through."""
         directory = self._files.host(name)
         directory.mkdir(parents=True, exist_ok=True)
+        if name not in self._prepared:
+            _prepare_storage(directory)
+            self._prepared.add(name)
         ready, writer = os.pipe()
         with (directory / "log").open("ab") as log:
             process = subprocess.Popen(
@@ -233,6 +238,24 @@ class World:
             except subprocess.TimeoutExpired:
                 host.process.kill()
                 host.process.wait()
+
+
+def _prepare_storage(directory: Path) -> None:
+    """Where a host's directory cannot hold layers of overlays, keep them in memory until ``down``.
+
+    That is so in most containers, whose own root is an overlay.
+    """
+    kind = subprocess.run(
+        ["stat", "--file-system", "--format=%T", directory], capture_output=True, text=True
+    ).stdout.strip()
+    if kind != "overlayfs":
+        return
+    _log.warning("%s is on an overlay: the state of the host is kept in memory", directory)
+    (directory / PRISTINE).unlink(missing_ok=True)
+    for name in ("state", "zones"):
+        place = directory / name
+        place.mkdir(exist_ok=True)
+        syscalls.mount("illumos-lab", str(place), "tmpfs", 0, "mode=755")
 
 
 # The outside -------------------------------------------------------------------------------------
@@ -317,6 +340,8 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     directory: Path = options.directory
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount("", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
     os.set_inheritable(options.ready, False)
     with os.fdopen(options.ready, "w") as ready:
         try:

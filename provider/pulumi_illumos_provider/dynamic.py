@@ -160,6 +160,8 @@ class _Resource(dynamic.Resource):
 
     _token: ClassVar[str]
 
+    connection: pulumi.Output[dict[str, Any]]
+
     def __init__(
         self,
         resource_name: str,

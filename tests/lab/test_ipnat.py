@@ -108,6 +108,10 @@ def test_rules_reach_the_kernel_when_the_filter_is_enabled(host: ServiceHost) ->
     assert sets == [(), (rule,), ()]
 
 
+def no_address(link: str) -> None:
+    return None
+
+
 def rules(text: str) -> list[Rule]:
     table: list[Rule] = []
     assert load_text(table, text).stderr == ""
@@ -143,12 +147,29 @@ def rules(text: str) -> list[Rule]:
     ],
 )  # fmt: skip
 def test_a_rule_is_translated_for_the_kernel(text: str, expected: NatRule) -> None:
-    assert to_kernel(rules(text)) == (expected,)
+    assert to_kernel(rules(text), no_address) == (expected,)
 
 
 def test_rules_that_match_no_ipv4_packet_stay_out_of_the_kernel() -> None:
-    assert to_kernel(rules("map net0 10.0.0.0/8 -> 0/32 oops\n")) == ()
-    assert to_kernel(rules("map net0 fd00::/64 -> 2001:db8::7/128\n")) == ()
+    for text in (
+        "map net0 10.0.0.0/8 -> 0/32 oops\n",
+        "map net0 fd00::/64 -> 2001:db8::7/128\n",
+        "map net0 from 10.0.0.0/8 ! to 10.0.0.0/8 -> 0/32\n",
+        "rdr net0 0/32 port 80 -> 10.0.0.5 port 80 tcp\n",
+    ):
+        assert to_kernel(rules(text), no_address) == ()
+
+
+def test_an_interfaces_own_address_is_the_one_that_it_has_now(host: ServiceHost) -> None:
+    host.run("ipf", "-E")
+    rule = "rdr e1000g0 0/32 port 80 -> 10.0.0.5 port 80 tcp\n"
+    host.run("ipnat", "-f", "-", stdin=rule)
+    assert host.kernel.called("set_nat")[-1] == ("global", ())
+    host.run("ipadm", "create-if", "e1000g0")
+    host.run("ipadm", "create-addr", "-T", "static", "-a", "192.0.2.7/24", "e1000g0/v4")
+    assert host.run("ipf", "-y").stdout == "filter sync'd\n"
+    _, applied = host.kernel.called("set_nat")[-1]
+    assert applied[0].destination == IPv4Network("192.0.2.7/32")
 
 
 def test_ipfstat_shows_empty_lists(host: ServiceHost) -> None:

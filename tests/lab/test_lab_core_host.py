@@ -79,9 +79,9 @@ def test_linux_tools_are_out_of_sight(lab: Lab) -> None:
 
 def test_the_machine_is_safe_from_the_host() -> None:
     with Lab.start(time_scale=0) as lab:
-        lab.host.run("rm -rf /etc/passwd /home /usr/share; echo gone > /usr/bin/id")
+        lab.host.run("rm -rf /etc/passwd /home /usr/share/base-files; echo gone > /usr/bin/id")
         assert lab.host.run("/usr/bin/id -u").status != 0
-    assert Path("/usr/share").exists()
+    assert Path("/usr/share/base-files").exists()
     assert Path("/usr/bin/id").read_bytes() != b"gone\n"
 
 
@@ -271,6 +271,46 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path, number: signal.Signal
         time.sleep(0.05)
     assert not any(tmp_path.iterdir())
     assert marker not in _command_lines()
+
+
+def test_run_says_what_it_cannot_find() -> None:
+    done = subprocess.run([*CLI, "run", "--", "nosuch"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (127, "illumos-lab: nosuch: not found\n")
+
+
+def test_no_process_outlives_a_killed_lab(tmp_path: Path) -> None:
+    with Lab.start(time_scale=0, directory=tmp_path / "lab") as lab:
+        lab.host.ssh("nohup sleep 3141 > /dev/null 2>&1 < /dev/null &")
+        worlds = [line for line in _command_lines() if f"illumos_lab.world {tmp_path}" in line]
+        assert len(worlds) == 1
+        assert "sleep 3141" in _command_lines()
+        _kill(f"illumos_lab.world {tmp_path}")
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and _mentions(str(tmp_path), "sleep 3141"):
+            time.sleep(0.05)
+        assert not _mentions(str(tmp_path), "sleep 3141")
+
+
+def _mentions(*texts: str) -> list[str]:
+    return [line for line in _command_lines() if any(text in line for text in texts)]
+
+
+def _kill(text: str) -> None:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if text in (entry / "cmdline").read_text().replace("\0", " "):
+                    os.kill(int(entry.name), signal.SIGKILL)
+
+
+def test_it_runs_in_a_user_namespace() -> None:
+    enter = ["unshare", "--user", "--map-root-user"]
+    if subprocess.run([*enter, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no user namespaces here")
+    script = "uname; dladm create-etherstub s0; dladm show-link -p -o link; su jack -c id"
+    done = subprocess.run([*enter, *CLI, "run", "--", "sh", "-c", script], capture_output=True, text=True)
+    assert done.stdout == "SunOS\ne1000g0\ns0\n"
+    assert "this lab has no users but root" in done.stderr
 
 
 def test_labs_do_not_disturb_each_other(lab: Lab) -> None:

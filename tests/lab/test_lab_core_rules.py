@@ -79,6 +79,15 @@ def test_a_fault_without_end_hits_always() -> None:
     assert all(faults.match("/sbin/dladm show-link") for _ in range(5))
 
 
+def test_a_wrapped_command_counts_once() -> None:
+    faults = Faults()
+    faults.add(Fault("zoneadm list", status=1))
+    assert faults.match("/usr/bin/pfexec /usr/sbin/zoneadm list") is None
+    assert faults.match("/usr/sbin/zoneadm list") is not None
+    faults.add(Fault("pfexec .*dladm", status=1))
+    assert faults.match("/usr/bin/pfexec /usr/sbin/dladm") is not None
+
+
 def test_a_bad_pattern_is_refused() -> None:
     with pytest.raises(ValueError, match="bad pattern"):
         Faults().add(Fault("("))

@@ -100,8 +100,8 @@ def _option(call: _Call, letter: str, value: str) -> int:
         case "V":
             return _version(call)
         case "y":
-            if not call.nothing:
-                call.open()
+            if not call.nothing and (zone := call.open()) is not None and not call.from_global:
+                filters(call.host).apply(zone)
             call.run.out("filter sync'd\n")
         case "6" | "A" | "G" | "I" | "v" | "d" | "R":
             pass

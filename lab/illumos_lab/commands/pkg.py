@@ -23,46 +23,14 @@ Basic subcommands:
         pkg list [-Haqv] [pkg_fmri_pattern ...]
         pkg publisher [-HPn] [-F format] [publisher ...]
 """
-_NOT_EMULATED = frozenset(
-    [
-        "uninstall",
-        "update",
-        "refresh",
-        "contents",
-        "search",
-        "verify",
-        "fix",
-        "revert",
-        "set-publisher",
-        "unset-publisher",
-        "history",
-        "freeze",
-        "unfreeze",
-        "mediator",
-        "set-mediator",
-        "variant",
-        "facet",
-        "change-variant",
-        "change-facet",
-        "image-create",
-        "attach-linked",
-        "detach-linked",
-        "list-linked",
-        "sync-linked",
-        "audit-linked",
-        "exact-install",
-        "avoid",
-        "unavoid",
-        "property",
-        "set-property",
-        "purge-history",
-        "rebuild-index",
-        "apply-hot-fix",
-        "autoremove",
-        "flag",
-        "verify-linked",
-    ]
-)
+_NOT_EMULATED_WORDS = """
+    uninstall update refresh contents search verify fix revert set-publisher unset-publisher
+    history freeze unfreeze mediator set-mediator variant facet change-variant change-facet
+    image-create attach-linked detach-linked list-linked sync-linked audit-linked
+    exact-install avoid unavoid property set-property purge-history rebuild-index
+    apply-hot-fix autoremove flag verify-linked
+"""
+_NOT_EMULATED = frozenset(_NOT_EMULATED_WORDS.split())
 _INSTALLED = """\
            Packages to install: {count:2}
        Create boot environment: No

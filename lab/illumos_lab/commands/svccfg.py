@@ -23,55 +23,17 @@ _USAGE_TEXT = (
     "\tsvccfg [-v] [-z zone] [-s FMRI] -f command-file\n"
     "\tsvccfg [-?]\n"
 )
-_NOT_EMULATED = frozenset(
-    [
-        "import",
-        "export",
-        "apply",
-        "extract",
-        "cleanup",
-        "validate",
-        "inventory",
-        "archive",
-        "restore",
-        "repository",
-        "set",
-        "describe",
-        "delcust",
-        "editprop",
-        "listsnap",
-        "selectsnap",
-        "revert",
-        "listpg",
-        "delnotify",
-        "setnotify",
-        "listnotify",
-        "add",
-        "delete",
-        "delmethod",
-        "setenv",
-        "unsetenv",
-        "hash",
-    ]
-)
-_TYPES = frozenset(
-    [
-        "boolean",
-        "count",
-        "integer",
-        "time",
-        "astring",
-        "ustring",
-        "opaque",
-        "host",
-        "hostname",
-        "net_address",
-        "net_address_v4",
-        "net_address_v6",
-        "uri",
-        "fmri",
-    ]
-)
+_NOT_EMULATED_WORDS = """
+    import export apply extract cleanup validate inventory archive restore repository set
+    describe delcust editprop listsnap selectsnap revert listpg delnotify setnotify listnotify
+    add delete delmethod setenv unsetenv hash
+"""
+_NOT_EMULATED = frozenset(_NOT_EMULATED_WORDS.split())
+_TYPES_WORDS = """
+    boolean count integer time astring ustring opaque host hostname net_address net_address_v4
+    net_address_v6 uri fmri
+"""
+_TYPES = frozenset(_TYPES_WORDS.split())
 
 
 class _Failed(Exception):

@@ -48,36 +48,12 @@ _USAGES = {
     "unmount": "unmount [-f] <-a | filesystem|mountpoint>\n",
 }
 _ALIASES = {"snap": "snapshot", "umount": "unmount"}
-_NOT_EMULATED = frozenset(
-    [
-        "clone",
-        "promote",
-        "rollback",
-        "upgrade",
-        "userspace",
-        "groupspace",
-        "projectspace",
-        "share",
-        "unshare",
-        "send",
-        "receive",
-        "recv",
-        "allow",
-        "unallow",
-        "hold",
-        "holds",
-        "release",
-        "diff",
-        "bookmark",
-        "program",
-        "remap",
-        "load-key",
-        "unload-key",
-        "change-key",
-        "wait",
-        "redact",
-    ]
-)
+_NOT_EMULATED_WORDS = """
+    clone promote rollback upgrade userspace groupspace projectspace share unshare send
+    receive recv allow unallow hold holds release diff bookmark program remap load-key
+    unload-key change-key wait redact
+"""
+_NOT_EMULATED = frozenset(_NOT_EMULATED_WORDS.split())
 _SHORT = {"avail": "available", "refer": "referenced", "mountpoint": "mountpoint"}
 _HEADERS = {"available": "AVAIL", "referenced": "REFER", "compressratio": "RATIO"}
 _NUMBERS = frozenset(

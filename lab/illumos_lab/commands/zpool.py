@@ -43,35 +43,11 @@ _SHORT = {
     "ckpoint": "checkpoint",
     "expandsz": "expandsize",
 }
-_NOT_EMULATED = frozenset(
-    [
-        "create",
-        "destroy",
-        "add",
-        "remove",
-        "import",
-        "export",
-        "scrub",
-        "trim",
-        "attach",
-        "detach",
-        "replace",
-        "online",
-        "offline",
-        "clear",
-        "history",
-        "iostat",
-        "split",
-        "upgrade",
-        "labelclear",
-        "checkpoint",
-        "initialize",
-        "reopen",
-        "reguid",
-        "set",
-        "sync",
-    ]
-)
+_NOT_EMULATED_WORDS = """
+    create destroy add remove import export scrub trim attach detach replace online offline
+    clear history iostat split upgrade labelclear checkpoint initialize reopen reguid set sync
+"""
+_NOT_EMULATED = frozenset(_NOT_EMULATED_WORDS.split())
 
 
 def main(host: Host, run: Invocation) -> int:

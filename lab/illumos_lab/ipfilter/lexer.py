@@ -20,43 +20,13 @@ END, STRING, NUMBER, HEX, IPV6, COMMENT, BAD = (
     "bad character",
 )
 
-# Comparison symbols and the words that mean the same.
-_COMPARISONS = {"eq": "eq", "ne": "ne", "lt": "lt", "gt": "gt", "le": "le", "ge": "ge"}
 IN_RANGE, OUT_RANGE = "><", "<>"
 
-KEYWORDS = {
-    word: word
-    for word in [
-        "age",
-        "any",
-        "auto",
-        "bimap",
-        "frag",
-        "from",
-        "icmpidmap",
-        "mask",
-        "map",
-        "map-block",
-        "mssclamp",
-        "netmask",
-        "port",
-        "portmap",
-        "ports",
-        "proxy",
-        "range",
-        "rdr",
-        "round-robin",
-        "sequential",
-        "sticky",
-        "tag",
-        "tcp",
-        "tcpudp",
-        "to",
-        "udp",
-        "-",
-        "->",
-    ]
-} | _COMPARISONS
+_WORDS = """
+    age any auto bimap frag from icmpidmap mask map map-block mssclamp netmask port portmap ports proxy
+    range rdr round-robin sequential sticky tag tcp tcpudp to udp - -> eq ne lt gt le ge
+"""
+KEYWORDS = frozenset(_WORDS.split())
 
 _PUNCTUATION = "=,/;{}()@"
 _HEX_DIGITS = frozenset(string.hexdigits)
@@ -65,6 +35,7 @@ _LETTERS = frozenset(string.ascii_letters)
 _BLANKS = frozenset(" \t\r\n")
 _LONGEST_IPV6 = 46
 _UNKNOWN = "<unknown>"
+_BUFFER = 8192
 
 
 @dataclass(frozen=True)
@@ -149,8 +120,15 @@ class Lexer:
         return Token(character, character)
 
     def _comment(self) -> Token:
-        while self._peek() and self._take() != "\n":
-            pass
+        end = self._text.find("\n", self._place)
+        length = (end if end >= 0 else len(self._text)) - self._place
+        if length >= _BUFFER:
+            # The reader's buffer is full: it goes on in the middle of the comment, with a byte 253.
+            self._take(_BUFFER)
+            self._text = "\udcfd" + self._text[self._place :]
+            self._place = 0
+        else:
+            self._take(length)
         return Token(COMMENT, _UNKNOWN)
 
     def _variable(self) -> bool:
@@ -219,7 +197,7 @@ class Lexer:
             length += 1
         text = self._text[self._place : self._place + length]
         if ":" not in text:
-            return self._single_colon() if text == ":" else None
+            return None
         try:
             value = IPv6Address(text)
         except AddressValueError:
@@ -227,9 +205,6 @@ class Lexer:
         self._take(length)
         self.expect_address = False
         return Token(IPV6, _UNKNOWN, int(value))
-
-    def _single_colon(self) -> Token:
-        return self._single()
 
     def _number(self) -> Token | None:
         digits, kind = _DIGITS, NUMBER
@@ -263,6 +238,8 @@ class Lexer:
                 self._take()
                 continue
             text += self._take()
-        keyword = None if self.variable_next else KEYWORDS.get(text.lower())
-        self.variable_next = False
-        return Token(keyword, keyword) if keyword else Token(STRING, text)
+        keyword = text.lower()
+        if self.variable_next or keyword not in KEYWORDS:
+            self.variable_next = False
+            return Token(STRING, text)
+        return Token(keyword, keyword)

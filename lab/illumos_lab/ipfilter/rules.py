@@ -67,11 +67,9 @@ class Address:
         return str(IPv6Address(self.mask) if self.family == 6 else IPv4Address(self.mask))
 
     def of_family(self, family: int) -> Address:
-        """The same in another family; only a zero address can be."""
-        if family != 6 or self.family == 6:
-            return Address(self.value, self.mask, family)
-        length = self.mask.bit_count() if self.mask != BAD_MASK else 128
-        return Address(self.value, ((1 << length) - 1) << (128 - length), 6)
+        """A zero address that fits both families, in one of them."""
+        full = (1 << 128) - 1 if family == 6 else 0xFFFFFFFF
+        return Address(self.value, full if self.mask else 0, family)
 
 
 BAD_MASK = 0x04000000

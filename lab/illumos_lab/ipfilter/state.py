@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -56,9 +57,14 @@ class Filters:
             self.apply(zone)
 
     def apply(self, zone: str) -> None:
-        """Make the zone's own rules true on the wire."""
-        plane = self.plane(zone)
-        rules = to_kernel(plane.rules) if plane.enabled else ()
+        """Make the zone's own rules true on the wire, with the addresses that interfaces have now."""
+        plane, stack = self.plane(zone), self._host.stacks.get(zone)
+
+        def primary(link: str) -> IPv4Address | None:
+            found = [stack.current(each) for each in stack.on(link)] if stack is not None else []
+            return next((each.ip for each in found if isinstance(each, IPv4Interface)), None)
+
+        rules = to_kernel(plane.rules, primary) if plane.enabled else ()
         self._host.kernel.set_nat(zone, rules)
 
 

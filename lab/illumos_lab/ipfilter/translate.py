@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from ipaddress import IPv4Network
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv4Network
 
 from illumos_lab.ipfilter import names
 from illumos_lab.ipfilter.rules import BOTH, Address, Flags, PortTest, Rule
 from illumos_lab.kernel import NatRule
 
+_OWN = IPv4Network("0.0.0.0/32")
 
-def to_kernel(rules: Iterable[Rule]) -> tuple[NatRule, ...]:
-    """The rules that can take effect, in order; those that match no packet of IPv4 are left out."""
-    return tuple(translated for rule in rules if (translated := _translate(rule)) is not None)
+Primary = Callable[[str], IPv4Address | None]
+"""The primary address that an interface has now."""
+
+
+def to_kernel(rules: Iterable[Rule], primary: Primary) -> tuple[NatRule, ...]:
+    """The rules that can take effect, in order.
+
+    Left out are rules that match no packet of IPv4, and those with conditions that the kernel underneath
+    cannot be asked for: negations, ports of the source, and comparisons other than with one port of an
+    rdr. Of a set of targets the first one gets everything. A rule for an interface's own address is left
+    out while there is none.
+
+    Args:
+        rules: the table.
+        primary: tells the address that ``0/32`` stands for on the left of an rdr, and as its target.
+    """
+    translated = (_translate(rule, primary) for rule in rules)
+    return tuple(rule for rule in translated if rule is not None)
 
 
 def _network(address: Address) -> IPv4Network | None:
@@ -22,13 +38,13 @@ def _network(address: Address) -> IPv4Network | None:
     return IPv4Network((address.value, address.mask.bit_count()))
 
 
-def _translate(rule: Rule) -> NatRule | None:
+def _translate(rule: Rule, primary: Primary) -> NatRule | None:
     if 6 in (rule.source.family, rule.destination.family, rule.target.family):
         return None
-    if rule.protocol == -1:
+    if rule.protocol == -1 or not _expressible(rule):
         return None
     if rule.kind == "rdr":
-        return _redirection(rule)
+        return _redirection(rule, primary)
     ports = None
     if (rule.low or rule.high) and rule.kind == "map" and Flags.ICMP_ID not in rule.flags:
         ports = (rule.low, rule.high)
@@ -39,12 +55,30 @@ def _translate(rule: Rule) -> NatRule | None:
         destination=_network(rule.destination) if Flags.FROM_TO in rule.flags else None,
         to_address=_target(rule),
         ports=ports,
-        match_ports=_exact(rule.destination_port),
         protocols=_protocols(rule),
     )
 
 
-def _redirection(rule: Rule) -> NatRule:
+def _expressible(rule: Rule) -> bool:
+    """Whether a `NatRule` can carry the rule's conditions."""
+    if rule.flags & (Flags.NOT_SOURCE | Flags.NOT_DESTINATION) or rule.source_port is not None:
+        return False
+    test = rule.destination_port
+    return test is None or (rule.kind == "rdr" and test.operator == "eq")
+
+
+def _redirection(rule: Rule, primary: Primary) -> NatRule | None:
+    destination = _network(rule.destination)
+    target: str | None = rule.target.host()
+    own = primary(rule.interfaces[0])
+    if destination == _OWN:
+        if own is None:
+            return None
+        destination = IPv4Network(own)
+    if not rule.target.value:
+        if own is None or not rule.target.mask:
+            return None
+        target = str(own)
     ported = bool(rule.flags & BOTH)
     match_ports = (rule.low, rule.high) if ported and rule.low else None
     if Flags.FROM_TO in rule.flags:
@@ -56,17 +90,12 @@ def _redirection(rule: Rule) -> NatRule:
         kind="rdr",
         interface=rule.interfaces[0],
         source=_network(rule.source),
-        destination=_destination(rule),
-        to_address=rule.target.host() if rule.target.value else None,
+        destination=destination,
+        to_address=target,
         ports=(rule.target_port, last) if ported and rule.target_port else None,
         match_ports=match_ports,
         protocols=_protocols(rule),
     )
-
-
-def _destination(rule: Rule) -> IPv4Network | None:
-    """What an rdr matches: ``0/32`` is the interface's own address, as 0.0.0.0/32."""
-    return _network(rule.destination)
 
 
 def _target(rule: Rule) -> str | None:

@@ -129,8 +129,8 @@ class DhcpClient:
         return self._receive({_ACK, _NAK}, 4.0)
 
     def _hold(self, lease: Lease) -> None:
-        self._lease = lease
         self._bound(lease)
+        self._lease = lease
         while True:
             started = time.monotonic()
             half = None if lease.seconds is None else lease.seconds / 2

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import socket
+import struct
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +17,10 @@ from illumos_lab.linux import syscalls
 from illumos_lab.linux.threads import in_thread
 
 T = TypeVar("T")
+
+_SIOCGIFFLAGS = 0x8913
+_IFF_RUNNING = 0x40
+_RUNNING_SECONDS = 1.0
 
 
 class Netns:
@@ -27,7 +35,7 @@ class Netns:
 
     @classmethod
     def create(cls) -> Netns:
-        """A fresh namespace with its loopback up and IPv6 autoconfiguration off."""
+        """A fresh namespace with nothing in it but a loopback interface that is down."""
 
         def make() -> int:
             syscalls.unshare(syscalls.CLONE_NEWNET)
@@ -83,6 +91,20 @@ class Netns:
                     Path("/proc/sys/net", name).write_text(value)
 
         self.call(write)
+
+    def await_running(self, interface: str) -> None:
+        """Wait until an interface that has just been connected carries packets.
+
+        Linux says so a little later than the command that connected it; a switch drops what comes before.
+        """
+        with self.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
+            request = struct.pack("16sH14x", interface.encode(), 0)
+            deadline = time.monotonic() + _RUNNING_SECONDS
+            while time.monotonic() < deadline:
+                flags = struct.unpack("16xH14x", fcntl.ioctl(probe, _SIOCGIFFLAGS, request))[0]
+                if flags & _IFF_RUNNING:
+                    return
+                time.sleep(0.0005)
 
     def close(self) -> None:
         """Let go of the namespace."""

@@ -219,6 +219,8 @@ class LinuxKernel:
             f"link set {uplink} master {bridge} up",
         )
         self._wire.ip(f"link set {far_end} master {wire} up", f"link set {wire} up")
+        self._wire.await_running(far_end)
+        self._fabric.await_running(uplink)
 
     def delete_link(self, name: str) -> None:
         with self._lock:
@@ -309,6 +311,8 @@ class LinuxKernel:
             name = self.linux_name(link)
             stack = self._stack(zone)
             stack.netns.ip(f"link set {name} up")
+            if link in self._links:
+                self._fabric.await_running(self._links[link].port)
             if stack.forward_all:
                 self._apply_forwarding(stack)
 

@@ -37,7 +37,7 @@ _POLL = 0.1
 _KILL_AFTER = 5.0
 
 
-@dataclass
+@dataclass(eq=False)
 class Instance:
     """An instance and its state.
 
@@ -96,6 +96,7 @@ class Restarter:
         self.changed = threading.Condition()
         self._host = host
         self._closed = False
+        self._named: dict[str, list[Instance]] = {}
         self._log_directory = host.path(zone, "/var/svc/log")
         self._log_directory.mkdir(parents=True, exist_ok=True)
         for service in services:
@@ -189,6 +190,13 @@ class Restarter:
             return False
         return None if None in answers else True
 
+    def named(self, fmri: str) -> list[Instance]:
+        """The instances that a dependency names."""
+        if fmri not in self._named:
+            found = names.match(fmri, self.instances)
+            self._named[fmri] = [self.instances[each] for each in found]
+        return self._named[fmri]
+
     def has_file(self, fmri: str) -> bool:
         """Whether the file of a dependency on a path is there."""
         return self._host.path(self.zone, fmri.removeprefix(_FILE)).exists()
@@ -222,6 +230,7 @@ class Restarter:
     # The machine -------------------------------------------------------------------------------
     def _add(self, service: Service) -> None:
         instance = Instance(service)
+        self._named.clear()
         self.instances[service.fmri] = instance
         instance.running = self.composed(service.fmri)
 
@@ -288,7 +297,7 @@ class Restarter:
         for other in self.instances.values():
             for dependency in other.service.dependencies:
                 if dependency.restart_on in _TRIGGERS[event] and any(
-                    names.match(wanted, [instance.fmri]) for wanted in dependency.fmris
+                    instance in self.named(wanted) for wanted in dependency.fmris
                 ):
                     other.restart |= other.state in UP
 
@@ -298,8 +307,7 @@ class Restarter:
             if wanted.startswith(_FILE):
                 answers.append(self.has_file(wanted))
                 continue
-            found = [self.instances[fmri] for fmri in names.match(wanted, self.instances)]
-            answers.append(self._service_dependency(dependency.grouping, found))
+            answers.append(self._service_dependency(dependency.grouping, self.named(wanted)))
         if dependency.grouping != "require_any":
             return False if False in answers else None if None in answers else True
         return True if True in answers else None if None in answers else False

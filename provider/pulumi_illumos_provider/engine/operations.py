@@ -96,6 +96,14 @@ class Target:
         return f"{self.noun} {self.name} on {self.host}"
 
 
+@dataclass(frozen=True)
+class _Promise:
+    """What a run is going to work on: a resource's type token, and whether it is there already."""
+
+    token: str
+    exists: bool
+
+
 class Operations:
     """The operations on resources of one configured provider.
 
@@ -109,7 +117,7 @@ class Operations:
         self._hosts = hosts
         self._executor = None if hosts is None else Executor(hosts)
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
-        self._promised: dict[str, dict[str, str]] = {}
+        self._promised: dict[str, dict[str, _Promise]] = {}
 
     def interrupt(self) -> None:
         """Start no new step; tell the running ones to stop. Reading back is still allowed."""
@@ -243,16 +251,16 @@ class Operations:
         self._promise(kind, target.host, target.name)
         return Made(target.id, outputs)
 
-    def _promise(self, kind: AnyKind, host: Any, name: Any) -> None:
-        """Remember, for the rest of the preview, that an object will be made."""
+    def _promise(self, kind: AnyKind, host: Any, name: Any, *, exists: bool = False) -> None:
+        """Remember, for the rest of the preview, that an object will be made, or (it exists) changed."""
         if isinstance(host, str) and isinstance(name, str):
-            self._promised.setdefault(host, {})[name] = kind.token
+            self._promised.setdefault(host, {})[name] = _Promise(kind.token, exists)
 
     def _excuse(self, refusal: Refused, target: Target, news: Bag, listener: Listener) -> None:
-        """Let a refusal pass when it misses what this very run is going to make before.
+        """Let a refusal pass when it misses what this very run is going to make or change before.
 
-        A program's resources refer to each other: the router that a zone needs is not on the host yet
-        when both are previewed.
+        A program's resources refer to each other: the router that a zone needs, or its new network, is
+        not on the host yet when both are previewed.
         """
         promised = self._promised.get(target.host, {})
         referred = {
@@ -261,13 +269,15 @@ class Operations:
             if key not in ("name", "host")
             for text in _strings(value)
         }
-        if any(name in referred and _mentions(str(refusal), name) for name in promised):
+        missed = [name for name in promised if name in referred and _mentions(str(refusal), name)]
+        if any(not promised[name].exists for name in missed):
             return
-        routers = any(token.endswith(":RouterZone") for token in promised.values())
-        if routers and top_level(refusal.property) in _ATTACHING:
-            listener.warn(f"cannot be judged before this run's router zones are made: {refusal}")
-            return
-        raise refusal
+        attaching = top_level(refusal.property) in _ATTACHING
+        routers = [name for name in promised if promised[name].token.endswith(":RouterZone")]
+        waiting = missed or (routers if attaching else [])
+        if not waiting:
+            raise refusal
+        listener.warn(f"cannot be judged before this run's work on {', '.join(waiting)}: {refusal}")
 
     # Read
 
@@ -296,6 +306,9 @@ class Operations:
         if state is None:
             return None
         reasons = tuple(kind.unfinished(state))
+        if reasons and inputs is not None:
+            # What the user wants is not there yet; that does not make it drift.
+            return Found(id, state.wire(), inputs.known, reasons)
         return Found(id, state.wire(), self._spell(kind, target, state, inputs), reasons)
 
     def _spell(self, kind: AnyKind, target: Target, state: Outputs, inputs: Bag | None) -> dict[str, Any]:
@@ -380,6 +393,8 @@ class Operations:
             else:
                 outputs = foreseen(kind, target.host, wanted, now) or outputs
         _warn(listener, warnings)
+        if changes.properties:
+            self._promise(kind, target.host, target.name, exists=True)
         reboots = [change.property for change in changes.properties if change.reboot]
         if reboots and not any("reboot" in warning for warning in warnings):
             listener.note(f"{target.noun} {target.name} will be rebooted: {', '.join(reboots)}")

@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     port_file = _reserve_standard_output(given)
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # its notes on closed connections tell nobody anything
     try:
         from pulumi_illumos_provider.engine.serving import serve
     except ImportError as error:

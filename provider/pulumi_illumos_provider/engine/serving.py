@@ -24,10 +24,10 @@ DEBUG: Final = "ILLUMOS_DEBUG"
 END_LIMIT: Final = 4.0
 """Seconds for what runs to end after a signal. The engine waits five, then it kills."""
 
-WATCH: Final = 5.0
+WATCH: Final = 2.0
 """Seconds between two looks at whether the engine is still there."""
 
-_MISSED: Final = 3
+_MISSED: Final = 2
 """Looks in vain after which the engine is taken for gone."""
 
 _OPTIONS: Final = (

@@ -10,7 +10,11 @@ from pulumi_illumos_provider.plan import Command, sh
 DLADM = "/usr/sbin/dladm"
 
 SHOW_LINKS = Command((DLADM, "show-link", "-p", "-o", "link,class,mtu,over"))
-SHOW_VNICS = Command((DLADM, "show-vnic", "-p", "-o", "link,over,macaddress,vid"))
+# The zone column came with OmniOS; a dladm that does not know it refuses the whole command.
+SHOW_VNICS = sh(
+    f"{DLADM} show-vnic -p -o link,over,macaddress,vid,zone 2>/dev/null || "
+    f"{DLADM} show-vnic -p -o link,over,macaddress,vid"
+)
 SHOW_PROTECTION = Command(
     (DLADM, "show-linkprop", "-c", "-o", "link,property,value", "-p", "zone,protection,allowed-ips")
 )
@@ -24,7 +28,7 @@ class Link:
     """A datalink as the global zone sees it.
 
     Attributes:
-        name: link name.
+        name: link name, without the zone.
         link_class: ``phys``, ``vnic``, ``etherstub`` ...
         mtu: bytes.
         over: the link underneath; empty for none or when it cannot be told.
@@ -47,34 +51,55 @@ class Link:
 
 
 def parse(links: str, vnics: str, properties: str) -> dict[str, Link]:
-    """Links by name from `SHOW_LINKS`, `SHOW_VNICS` and `SHOW_PROTECTION`."""
-    details = {fields[0]: fields for fields in ofmt.rows(vnics, 4)}
+    """Links by name from `SHOW_LINKS`, `SHOW_VNICS` and `SHOW_PROTECTION`.
+
+    Several zones may have a link of one name: then, and where dladm itself says ``ZONE/LINK``, the key is
+    ``ZONE/LINK``, and the plain name stands for the global zone's link only.
+    """
     values: dict[tuple[str, str], str] = {
         (link, name): value for link, name, value in ofmt.rows(properties, 3)
     }
+    details = _details(vnics)
     found = {}
     for name, link_class, mtu, over in ofmt.rows(links, 4):
         if not mtu.isdigit():
             continue
-        _, _, mac, vid = details.get(name, [name, over, "", "0"])
-
-        def many(prop: str, name: str = name) -> tuple[str, ...]:
-            text = values.get((name, prop), "")
-            return tuple(text.split(",")) if text not in ("", "--", "?") else ()
-
-        zone = values.get((name, "zone"), "")
-        found[name] = Link(
-            name=name,
-            link_class=link_class,
-            mtu=int(mtu),
-            over="" if over in ("?", "--") else over,
-            mac=padded_mac(mac) if mac.count(":") == 5 else "",
-            vid=int(vid) if vid.isdigit() else 0,
-            zone="" if zone in ("--", "?") else zone,
-            protection=many("protection"),
-            allowed_ips=many("allowed-ips"),
-        )
+        rows = details.get(name) or [("", over, "", "0")]
+        for zone, lower, mac, vid in rows:
+            if len(rows) == 1:
+                zone = zone or _known(values.get((name, "zone"), ""))
+            key = f"{zone}/{name}" if zone and len(rows) > 1 else name
+            found[key] = Link(
+                name=name.rsplit("/", 1)[-1],
+                link_class=link_class,
+                mtu=int(mtu),
+                over=_known(lower),
+                mac=padded_mac(mac) if mac.count(":") == 5 else "",
+                vid=int(vid) if vid.isdigit() else 0,
+                zone=zone,
+                protection=_many(values.get((name, "protection"), "")),
+                allowed_ips=_many(values.get((name, "allowed-ips"), "")),
+            )
     return found
+
+
+def _details(vnics: str) -> dict[str, list[tuple[str, str, str, str]]]:
+    """Zone, lower link, MAC address and VLAN tag of every vnic of a name."""
+    found: dict[str, list[tuple[str, str, str, str]]] = {}
+    for fields in ofmt.rows(vnics, 5) or [[*row, ""] for row in ofmt.rows(vnics, 4)]:
+        name, over, mac, vid, zone = fields
+        within, slash, _ = name.rpartition("/")
+        found.setdefault(name, []).append((within if slash else _known(zone), over, mac, vid))
+    return found
+
+
+def _known(value: str) -> str:
+    """A value, or nothing for ``--`` (none) and ``?`` (cannot be told from here)."""
+    return "" if value in ("--", "?") else value
+
+
+def _many(value: str) -> tuple[str, ...]:
+    return tuple(value.split(",")) if _known(value) else ()
 
 
 def padded_mac(mac: str) -> str:

@@ -208,6 +208,14 @@ class Snapshot:
                         return interface, own.network
         return None
 
+    def link_of(self, zone: str, name: str) -> dladm.Link | None:
+        """The link that a zone calls by a name: its own, or one that is free for it."""
+        own = self.links.get(f"{zone}/{name}")
+        if own is not None:
+            return own
+        link = self.links.get(name)
+        return link if link and link.zone in ("", zone) else None
+
     def user_of_link(self, name: str) -> str | None:
         """The zone that holds a link: lent to it now, or named in its configuration."""
         link = self.links.get(name)

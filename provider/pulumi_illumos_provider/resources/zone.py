@@ -341,7 +341,7 @@ def _own_vnics(name: str, zone: ZoneSeen | None, now: Snapshot) -> list[str]:
 
 
 def _read_nic(net: steps.Net, zone: ZoneSeen, now: Snapshot) -> NicState:
-    link = now.links.get(net.physical, dladm.Link(net.physical, "", 0))
+    link = now.link_of(zone.name, net.physical) or dladm.Link(net.physical, "", 0)
     over = now.links.get(link.over)
     text = net.allowed_address or net.address or ""
     dhcp = f"etc/dhcp.{net.physical}" in zone.files

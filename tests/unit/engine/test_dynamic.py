@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-import dill
+import dill  # type: ignore[import-untyped]
 import pulumi
 import pytest
 from pulumi.dynamic.dynamic import serialize_provider
@@ -174,8 +174,8 @@ class Mocks(pulumi.runtime.Mocks):
         outputs = {key: value for key, value in args.inputs.items() if not key.startswith("__")}
         return f"gz1/{args.name}", {**outputs, "networks": [{"sharedVnic": "gw_s0"}]}
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
-        return {}
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], None]:
+        return {}, None
 
 
 def test_properties_are_written_in_snake_case_and_travel_in_camel_case() -> None:
@@ -201,7 +201,7 @@ def test_properties_are_written_in_snake_case_and_travel_in_camel_case() -> None
     assert declared["publicAddress"] == "192.0.2.100"
     assert declared["__owner"] == "urn:pulumi:dev::site::pulumi-python:dynamic/illumos:RouterZone::gw"
     assert "KEY" not in json.dumps({k: v for k, v in declared.items() if k != "connection"})
-    assert seen["values"][:2] == ["192.0.2.100", [{"shared_vnic": "gw_s0"}]]
+    assert seen["values"] == ["192.0.2.100", [{"shared_vnic": "gw_s0"}], True]
 
 
 def test_a_misspelled_property_is_told_at_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,9 @@ from pulumi_illumos_provider.engine.operations import Operations
 from pulumi_illumos_provider.engine.properties import COMPUTED, Bag
 from pulumi_illumos_provider.errors import HostError, Refused
 from pulumi_illumos_provider.host.errors import StepFailed
-from pulumi_illumos_provider.resources.kind import Owner
+from pulumi_illumos_provider.resources.kind import Owner, Plan
 
-from .toy import BOX, KINDS, Ear, FakeHosts
+from .toy import BOX, KINDS, BoxKind, Ear, FakeHosts
 
 OWNER = Owner("urn:pulumi:dev::site::illumos:index:Box::a")
 OTHER = Owner("urn:pulumi:dev::site::illumos:index:Box::b")
@@ -142,7 +143,7 @@ async def test_an_object_that_somebody_else_made_meanwhile_is_not_taken_over(
     operations: Operations, hosts: FakeHosts
 ) -> None:
     class Racing(FakeHosts):
-        async def apply(self, host, steps, progress):  # type: ignore[no-untyped-def]
+        async def apply(self, host, steps, progress):
             self.world["box0"] = {"owner": OTHER.urn, "sealed": True}
             await super().apply(host, steps, progress)
 
@@ -217,7 +218,7 @@ async def test_the_programs_time_limit_is_honoured(operations: Operations, hosts
 
 async def test_a_host_that_does_not_answer_in_time_ends_the_operation() -> None:
     class Slow(FakeHosts):
-        async def read(self, host, probes):  # type: ignore[no-untyped-def]
+        async def read(self, host, probes):
             await asyncio.sleep(10)
 
     with pytest.raises(TimedOut, match=r"reading box box0 on gz1 took longer .* asking the host"):
@@ -316,12 +317,32 @@ async def test_what_no_run_will_make_is_missed_in_the_preview(operations: Operat
         )
 
 
-async def test_a_zone_cannot_be_judged_before_its_router_is_made(operations: Operations) -> None:
+async def test_what_depends_on_a_change_of_the_same_run_is_warned_of(operations: Operations) -> None:
+    made = await operations.create(BOX, box(size=1024), OWNER)
+    bigger = Bag({"name": "box1", "peer": "gz1/box0", "size": 4096})
+    with pytest.raises(Refused, match="box box0 is smaller"):
+        await operations.preview_create(BOX, bigger, OTHER)
+    await operations.preview_update(BOX, "gz1/box0", Bag(made.outputs), box(size=8192), OWNER)
     ear = Ear()
+    await operations.preview_create(BOX, bigger, OTHER, listener=ear)
+    assert ear.warnings == [
+        "cannot be judged before this run's work on box0: box box0 is smaller than that"
+    ]
+
+
+async def test_a_zone_that_names_no_router_is_warned_of_while_one_is_to_be_made(
+    operations: Operations,
+) -> None:
+    class Attached(BoxKind):
+        def plan(self, wanted: Any, now: Any, owner: Owner, state: Any) -> Plan:
+            raise Refused("no network on the host holds 10.10.0.5", "address")
+
+    with pytest.raises(Refused):
+        await operations.preview_create(Attached(), Bag({"name": "box1"}), OTHER)
     await operations.preview_create(ROUTER, box(), OWNER)
-    news = Bag({"name": "box1", "peer": "box9"})
-    with pytest.raises(Refused):  # a peer says nothing of routers
-        await operations.preview_create(BOX, news, OTHER, listener=ear)
+    ear = Ear()
+    await operations.preview_create(Attached(), Bag({"name": "box1"}), OTHER, listener=ear)
+    assert len(ear.warnings) == 1
 
 
 async def test_a_replacement_is_previewed_without_the_old_object(
@@ -493,7 +514,7 @@ async def test_a_failed_deletion_is_an_error(operations: Operations, hosts: Fake
 
 def test_an_internal_error_tells_its_place_and_no_values() -> None:
     try:
-        {}["hunter2"]
+        dict[str, int]()["hunter2"]
     except KeyError as error:
         text = describe(error)
     assert text.startswith("internal error: KeyError in test_operations.py:")

@@ -22,6 +22,10 @@ from pulumi_illumos_provider.engine.plugin import _engine_address
 
 COMMAND = [sys.executable, "-m", "pulumi_illumos_provider.engine.plugin"]
 
+# Python keeps what start-up files print until we can lead it elsewhere, unless it is told not to: then only
+# a launcher that is no Python program helps.
+NOISY = {"PYTHONUNBUFFERED": "", "PYTHONWARNINGS": "always", "ILLUMOS_DEBUG": "1"}
+
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
@@ -80,7 +84,7 @@ def test_whatever_is_printed_goes_to_standard_error(start: Start, tmp_path: Path
     (tmp_path / "asyncssh.py").write_text(
         "import os\nprint('from python')\nos.system('echo from a child')\nraise SystemExit(3)\n"
     )
-    process = start(PYTHONPATH=str(tmp_path), PYTHONWARNINGS="always", PYTHONVERBOSE="", ILLUMOS_DEBUG="1")
+    process = start(PYTHONPATH=str(tmp_path), **NOISY)
     out, err = process.communicate(timeout=20)
     assert out == b""
     assert b"Welcome to blue42" in err
@@ -90,7 +94,7 @@ def test_whatever_is_printed_goes_to_standard_error(start: Start, tmp_path: Path
 
 def test_start_up_output_does_not_reach_the_engine(start: Start, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("print('Welcome to blue42')\nprint(':::')\n")
-    process = start(PYTHONPATH=str(tmp_path), PYTHONWARNINGS="always", ILLUMOS_DEBUG="1")
+    process = start(PYTHONPATH=str(tmp_path), **NOISY)
     assert answers(port(process))
     status, out, err = end(process, signal.SIGTERM)
     assert (status, out) == (0, b"")
@@ -98,7 +102,7 @@ def test_start_up_output_does_not_reach_the_engine(start: Start, tmp_path: Path)
 
 
 def test_a_launcher_can_keep_standard_output_out_of_reach(start: Start, tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text("print('Welcome', flush=True)\n")
+    (tmp_path / "sitecustomize.py").write_text("print('Welcome', flush=True)\n")  # kept by no buffer
     launcher = f'exec "{sys.executable}" -m pulumi_illumos_provider.engine.plugin --port-fd 3 "$@" 3>&1 >&2'
     process = start(command=["/bin/sh", "-c", launcher, "sh"], PYTHONPATH=str(tmp_path))
     assert answers(port(process))

@@ -89,6 +89,8 @@ class BoxKind(Kind[BoxInputs, BoxOutputs]):
             raise Refused("the host has no brand nobody; it has acme", "brand")
         if wanted.peer and wanted.peer.rsplit("/", 1)[-1] not in now:
             raise Refused(f"there is no box {wanted.peer.rsplit('/', 1)[-1]} on the host", "peer")
+        if wanted.peer and now[wanted.peer.rsplit("/", 1)[-1]].get("size", 0) < wanted.size:
+            raise Refused(f"box {wanted.peer.rsplit('/', 1)[-1]} is smaller than that", "size")
         steps = []
         if box is None:
             steps.append(_step(f"making box {name}", name, {"owner": owner.urn, "sealed": False}))

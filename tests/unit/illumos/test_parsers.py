@@ -63,6 +63,28 @@ def test_a_lower_link_that_cannot_be_told_is_unknown():
     assert links["net0"].over == ""
 
 
+def test_links_of_one_name_in_several_zones_are_told_apart():
+    links = dladm.parse(
+        "igb0:phys:1500:\nnet0:vnic:1500:igb0\nnet0:vnic:1500:igb0\nnet0:vnic:1500:igb1\n"
+        "gamma/net0:vnic:9000:stub7\n",
+        "net0:igb0:2\\:8\\:20\\:0\\:0\\:a:0:alpha\n"
+        "net0:igb0:2\\:8\\:20\\:0\\:0\\:b:0:beta\n"
+        "gamma/net0:stub7:2\\:8\\:20\\:0\\:0\\:c:0:gamma\n"
+        "net0:igb1:2\\:8\\:20\\:0\\:0\\:d:0:--\n",
+        "",
+    )
+    assert links["alpha/net0"].mac == "02:08:20:00:00:0a"
+    assert links["beta/net0"].mac == "02:08:20:00:00:0b"
+    assert (links["gamma/net0"].name, links["gamma/net0"].zone) == ("net0", "gamma")
+    assert (links["net0"].over, links["net0"].zone) == ("igb1", "")
+
+
+def test_a_dladm_without_the_zone_column_is_asked_again_without_it():
+    script = dladm.SHOW_VNICS.argv[2]
+    assert script.index("vid,zone") < script.index("||")
+    assert script.endswith("macaddress,vid")
+
+
 def test_addresses_of_the_host_leave_out_loopback_ipv6_and_missing_leases():
     found = ipadm.parse_addresses(
         "lo0/v4:static:ok:127.0.0.1/8\n"

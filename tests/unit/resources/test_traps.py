@@ -133,11 +133,9 @@ def test_one_property_is_set_at_a_time(steps):
 
 def test_listings_are_parseable_and_name_their_fields():
     for command in (dladm.SHOW_LINKS, dladm.SHOW_VNICS, ipadm.SHOW_ADDRESSES, ipadm.SHOW_INTERFACES):
-        assert "-p" in command.argv
-        assert "-o" in command.argv
+        assert " -p -o " in " ".join(command.argv)
     # For properties -c is the switch, and -p chooses them.
     assert dladm.SHOW_PROTECTION.argv[2:4] == ("-c", "-o")
-    assert "zone" not in dladm.SHOW_VNICS.argv[-1]  # a field that the gate's dladm does not have
     assert route.GET_DEFAULT.argv[1:] == ("-n", "get", "-inet", "default")
 
 
