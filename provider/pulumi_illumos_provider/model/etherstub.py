@@ -6,8 +6,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from pulumi_illumos_provider.model import examples
 from pulumi_illumos_provider.model.base import Change, Inputs, Outputs, prop
 from pulumi_illumos_provider.model.common import host_property
+from pulumi_illumos_provider.model.examples import Example
 from pulumi_illumos_provider.model.values import LinkName
 
 DEFAULT_MTU = 9000
@@ -20,6 +22,7 @@ class EtherstubInputs(Inputs):
         "A virtual switch inside one host: vnics of router zones and zones are plugged into it.\n\n"
         "An etherstub that still carries vnics is not deleted; the error names them and their zones."
     )
+    EXAMPLES: ClassVar[tuple[Example, ...]] = examples.ETHERSTUB
 
     host: str | None = host_property()
     name: LinkName | None = prop(

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from pydantic import Field, ValidationInfo, model_validator
 
+from pulumi_illumos_provider.model import examples
 from pulumi_illumos_provider.model.base import (
     Change,
     Faults,
@@ -19,6 +20,7 @@ from pulumi_illumos_provider.model.base import (
     prop,
 )
 from pulumi_illumos_provider.model.common import ZoneState, address_fault, host_property
+from pulumi_illumos_provider.model.examples import Example
 from pulumi_illumos_provider.model.values import (
     AbsolutePath,
     Address,
@@ -82,6 +84,7 @@ class RouterZoneInputs(Inputs):
         "A name, a public address and one subnet are enough; what was worked out is stored with the "
         "zone, so that zones attach to it by their address alone."
     )
+    EXAMPLES: ClassVar[tuple[Example, ...]] = examples.ROUTER_ZONE
 
     host: str | None = host_property()
     name: ZoneName | None = prop(

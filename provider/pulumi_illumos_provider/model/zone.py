@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field, ValidationInfo, model_validator
 
+from pulumi_illumos_provider.model import examples
 from pulumi_illumos_provider.model.base import (
     Change,
     Faults,
@@ -17,6 +18,7 @@ from pulumi_illumos_provider.model.base import (
     prop,
 )
 from pulumi_illumos_provider.model.common import IpType, ZoneState, host_property
+from pulumi_illumos_provider.model.examples import Example
 from pulumi_illumos_provider.model.values import (
     AbsolutePath,
     Address,
@@ -147,6 +149,7 @@ class ZoneInputs(Inputs):
         "subnet contains the address, else the physical link whose subnet does; or each nic is "
         "described."
     )
+    EXAMPLES: ClassVar[tuple[Example, ...]] = examples.ZONE
 
     host: str | None = host_property()
     name: ZoneName | None = prop(
