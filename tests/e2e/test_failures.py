@@ -57,6 +57,18 @@ def test_a_failed_install_is_recorded_told_and_finished_by_the_next_up(host, sta
     shop.destroy()
 
 
+def test_a_refusal_that_says_success_is_found_out(host, stack):
+    shop = stack()
+    shop.write(site(web=web())).up()
+    shop.write(site(web=web(autoboot=False)))
+    host.fault("zonecfg -z web -f", status=0)
+    assert "has another value for autoboot" in failure(shop.up)
+    assert "autoboot: true" in host.run("zonecfg -z web info autoboot").stdout
+    shop.up()
+    shop.expect_no_change()
+    shop.destroy()
+
+
 def test_a_half_made_zone_is_removed_by_destroy(host, stack):
     shop = stack()
     shop.write(site(web=web()))

@@ -165,7 +165,7 @@ async def test_a_refused_create_leaves_the_state_certain(ready: Provider) -> Non
         await ready.create({"name": "box0", "brand": "nobody"})
     assert failure(caught) == (
         grpc.StatusCode.FAILED_PRECONDITION,
-        "the host has no brand nobody; it has acme",
+        "box box0 on gz1: brand: the host has no brand nobody; it has acme",
     )
 
 

@@ -17,6 +17,10 @@ class Interrupted(ProviderError):
     """The engine asked to stop (``Cancel``)."""
 
 
+class NoEffect(ProviderError):
+    """All steps succeeded, and the host is not as it was asked to be."""
+
+
 class TimedOut(ProviderError):
     """The time that the program allows for the operation is over."""
 

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from pulumi_illumos_provider.engine.comparing import Diff, diff
 from pulumi_illumos_provider.engine.execution import Deadline, Executor, HostAccess, Outcome
-from pulumi_illumos_provider.engine.failing import Interrupted, PartialFailure, describe
+from pulumi_illumos_provider.engine.failing import Interrupted, NoEffect, PartialFailure, describe
 from pulumi_illumos_provider.engine.foresight import (
     echo,
     expected,
@@ -178,7 +178,7 @@ class Operations:
             outcome = await self._reach().apply(target.key, plan.steps, listener, deadline)
             if outcome.error is None:
                 try:
-                    return Made(target.id, await self._read_back(kind, target))
+                    return Made(target.id, await self._read_back(kind, target, wanted))
                 except ProviderError as error:
                     outcome.error = error
             guess = expected(kind, target.host, target.name, news, wanted, now)
@@ -240,14 +240,15 @@ class Operations:
         wanted, target = self._wanted(kind, news)
         if not replacing:
             deadline = Deadline(within, f"previewing {target}")
-            now = await self._observe(kind, target, deadline)
-            try:
-                plan = kind.plan(wanted, now, owner, None)
-            except Refused as refusal:
-                self._excuse(refusal, target, news, listener)
-            else:
-                _warn(listener, plan.warnings)
-                outputs = foreseen(kind, target.host, wanted, now) or outputs
+            with _about(target):
+                now = await self._observe(kind, target, deadline)
+                try:
+                    plan = kind.plan(wanted, now, owner, None)
+                except Refused as refusal:
+                    self._excuse(refusal, target, news, listener)
+                else:
+                    _warn(listener, plan.warnings)
+                    outputs = foreseen(kind, target.host, wanted, now) or outputs
         self._promise(kind, target.host, target.name)
         return Made(target.id, outputs)
 
@@ -301,7 +302,8 @@ class Operations:
         target = self.parse_id(kind, id)
         now = await self._observe(kind, target, Deadline(within, f"reading {target}"))
         if inputs is None:
-            kind.importable(target.name, now)
+            with _about(target):
+                kind.importable(target.name, now)
         state = kind.read(target.host, target.name, now)
         if state is None:
             return None
@@ -355,7 +357,10 @@ class Operations:
             outcome = await self._reach().apply(target.key, plan.steps, listener, deadline)
             error = outcome.error
             if error is None:
-                return Made(id, await self._read_back(kind, target))
+                try:
+                    return Made(id, await self._read_back(kind, target, wanted))
+                except NoEffect as left:
+                    error = left
             if not outcome.begun:
                 raise error
             try:
@@ -385,13 +390,14 @@ class Operations:
         warnings: Sequence[str] = ()
         if not news.unknown and self._hosts is not None:
             wanted = self._wanted_at(kind, news, target)
-            now = await self._observe(kind, target, Deadline(within, f"previewing {target}"))
-            try:
-                warnings = kind.plan(wanted, now, owner, read_state(kind, olds.known)).warnings
-            except Refused as refusal:
-                self._excuse(refusal, target, news, listener)
-            else:
-                outputs = foreseen(kind, target.host, wanted, now) or outputs
+            with _about(target):
+                now = await self._observe(kind, target, Deadline(within, f"previewing {target}"))
+                try:
+                    warnings = kind.plan(wanted, now, owner, read_state(kind, olds.known)).warnings
+                except Refused as refusal:
+                    self._excuse(refusal, target, news, listener)
+                else:
+                    outputs = foreseen(kind, target.host, wanted, now) or outputs
         _warn(listener, warnings)
         if changes.properties:
             self._promise(kind, target.host, target.name, exists=True)
@@ -491,8 +497,9 @@ class Operations:
         lock = self._locks.get((target.host, target.name))
         if lock is None:
             lock = self._locks[target.host, target.name] = asyncio.Lock()
-        async with lock:
-            yield
+        with _about(target):
+            async with lock:
+                yield
 
     def _reach(self) -> Executor:
         if self._executor is None:
@@ -516,7 +523,18 @@ class Operations:
         results = await self._hosts.read(target.key, kind.probes(target.name))
         return kind.observe(target.name, results)
 
-    async def _read_back(self, kind: AnyKind, target: Target) -> dict[str, Any]:
+    async def _read_back(
+        self, kind: AnyKind, target: Target, wanted: Inputs | None = None
+    ) -> dict[str, Any]:
+        """The outputs as the host has them.
+
+        Args:
+            wanted: what the host must have by now. Some commands refuse with success: so the result is
+                compared, and never taken for granted.
+
+        Raises:
+            NoEffect: it has something else.
+        """
         now = await self._look(kind, target)
         state: Outputs | None = kind.read(target.host, target.name, now)
         if state is None:
@@ -524,7 +542,23 @@ class Operations:
                 f"{target} is not there after all steps succeeded: look at the host, then run "
                 "pulumi up again"
             )
+        left = [] if wanted is None else kind.differences(wanted, state)
+        if left:
+            raise NoEffect(
+                f"all steps for {target} succeeded, and yet the host has another value for "
+                f"{', '.join(found.property for found in left)}: look at the host, then run pulumi up again"
+            )
         return state.wire()
+
+
+@contextlib.contextmanager
+def _about(target: Target) -> Iterator[None]:
+    """Say of a refusal which object, and which property of it, is meant."""
+    try:
+        yield
+    except Refused as refusal:
+        place = f"{target}: {refusal.property}" if refusal.property else str(target)
+        raise Refused(f"{place}: {refusal}", refusal.property) from None
 
 
 def _noun(kind: AnyKind) -> str:

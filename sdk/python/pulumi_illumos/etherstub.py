@@ -90,6 +90,16 @@ class Etherstub(pulumi.CustomResource):
 
         An etherstub that still carries vnics is not deleted; the error names them and their zones.
 
+        ## Example Usage
+
+        ### A virtual switch
+
+        ```python
+        import pulumi_illumos as illumos
+
+        lan = illumos.Etherstub("lan", name="lan0")
+        ```
+
         ## Import
 
         The id is the host as the provider or the resource names it, a slash, and the name on the host:
@@ -115,6 +125,16 @@ class Etherstub(pulumi.CustomResource):
         A virtual switch inside one host: vnics of router zones and zones are plugged into it.
 
         An etherstub that still carries vnics is not deleted; the error names them and their zones.
+
+        ## Example Usage
+
+        ### A virtual switch
+
+        ```python
+        import pulumi_illumos as illumos
+
+        lan = illumos.Etherstub("lan", name="lan0")
+        ```
 
         ## Import
 

@@ -210,6 +210,38 @@ class RouterZone(pulumi.CustomResource):
 
         A name, a public address and one subnet are enough; what was worked out is stored with the zone, so that zones attach to it by their address alone.
 
+        ## Example Usage
+
+        ### A router zone with a network of its own
+
+        ```python
+        import pulumi_illumos as illumos
+
+        router = illumos.RouterZone(
+            "gw",
+            name="gw",
+            public_address="192.0.2.100",
+            networks=[{"subnet": "10.10.0.0/24"}],
+        )
+        ```
+
+        ### A router zone for two networks, one of them on an etherstub of the program
+
+        ```python
+        import pulumi_illumos as illumos
+
+        lan = illumos.Etherstub("lan", name="lan0")
+        illumos.RouterZone(
+            "gw",
+            name="gw",
+            public_address="192.0.2.100/24",
+            networks=[
+                {"etherstub": lan.name, "subnet": "10.10.0.0/24", "domain": "lan.example"},
+                {"subnet": "10.20.0.0/26", "address": "10.20.0.62", "dhcp": False},
+            ],
+        )
+        ```
+
         ## Import
 
         The id is the host as the provider or the resource names it, a slash, and the name on the host:
@@ -242,6 +274,38 @@ class RouterZone(pulumi.CustomResource):
         A zone that joins private networks to the world: one vnic on a public link, one on each network's etherstub, IPv4 forwarding, address translation (IPFilter) and DHCP (dnsmasq).
 
         A name, a public address and one subnet are enough; what was worked out is stored with the zone, so that zones attach to it by their address alone.
+
+        ## Example Usage
+
+        ### A router zone with a network of its own
+
+        ```python
+        import pulumi_illumos as illumos
+
+        router = illumos.RouterZone(
+            "gw",
+            name="gw",
+            public_address="192.0.2.100",
+            networks=[{"subnet": "10.10.0.0/24"}],
+        )
+        ```
+
+        ### A router zone for two networks, one of them on an etherstub of the program
+
+        ```python
+        import pulumi_illumos as illumos
+
+        lan = illumos.Etherstub("lan", name="lan0")
+        illumos.RouterZone(
+            "gw",
+            name="gw",
+            public_address="192.0.2.100/24",
+            networks=[
+                {"etherstub": lan.name, "subnet": "10.10.0.0/24", "domain": "lan.example"},
+                {"subnet": "10.20.0.0/26", "address": "10.20.0.62", "dhcp": False},
+            ],
+        )
+        ```
 
         ## Import
 

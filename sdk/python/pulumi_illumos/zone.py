@@ -333,6 +333,52 @@ class Zone(pulumi.CustomResource):
         """
         A zone. Its network is found from its address alone: the router zone on the host whose subnet contains the address, else the physical link whose subnet does; or each nic is described.
 
+        ## Example Usage
+
+        ### A zone behind a router, found its network by its address
+
+        ```python
+        import pulumi_illumos as illumos
+
+        router = illumos.RouterZone(
+            "gw",
+            name="gw",
+            public_address="192.0.2.100",
+            networks=[{"subnet": "10.10.0.0/24"}],
+        )
+        illumos.Zone(
+            "web",
+            name="web",
+            address="10.10.0.5",
+            router=router.id,
+            cpus=1.5,
+            memory="512M",
+            attributes={"role": "web server"},
+        )
+        ```
+
+        ### A zone that asks the router for its address
+
+        ```python
+        import pulumi_illumos as illumos
+
+        router = illumos.RouterZone(
+            "gw",
+            name="gw",
+            public_address="192.0.2.100",
+            networks=[{"subnet": "10.10.0.0/24"}],
+        )
+        illumos.Zone("app", name="app", nics=[{"router": router.id, "dhcp": True}])
+        ```
+
+        ### A zone on the host's own network
+
+        ```python
+        import pulumi_illumos as illumos
+
+        illumos.Zone("db", name="db", address="192.0.2.150", dns_servers=["198.51.100.80"])
+        ```
+
         ## Import
 
         The id is the host as the provider or the resource names it, a slash, and the name on the host:
@@ -370,6 +416,52 @@ class Zone(pulumi.CustomResource):
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
         A zone. Its network is found from its address alone: the router zone on the host whose subnet contains the address, else the physical link whose subnet does; or each nic is described.
+
+        ## Example Usage
+
+        ### A zone behind a router, found its network by its address
+
+        ```python
+        import pulumi_illumos as illumos
+
+        router = illumos.RouterZone(
+            "gw",
+            name="gw",
+            public_address="192.0.2.100",
+            networks=[{"subnet": "10.10.0.0/24"}],
+        )
+        illumos.Zone(
+            "web",
+            name="web",
+            address="10.10.0.5",
+            router=router.id,
+            cpus=1.5,
+            memory="512M",
+            attributes={"role": "web server"},
+        )
+        ```
+
+        ### A zone that asks the router for its address
+
+        ```python
+        import pulumi_illumos as illumos
+
+        router = illumos.RouterZone(
+            "gw",
+            name="gw",
+            public_address="192.0.2.100",
+            networks=[{"subnet": "10.10.0.0/24"}],
+        )
+        illumos.Zone("app", name="app", nics=[{"router": router.id, "dhcp": True}])
+        ```
+
+        ### A zone on the host's own network
+
+        ```python
+        import pulumi_illumos as illumos
+
+        illumos.Zone("db", name="db", address="192.0.2.150", dns_servers=["198.51.100.80"])
+        ```
 
         ## Import
 
