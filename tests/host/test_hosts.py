@@ -26,9 +26,17 @@ PROBES = {
 }
 
 
+def with_known_hosts(lab, path, tmp_path):
+    """The lab's SSH configuration with another file of known hosts."""
+    config = tmp_path / "config"
+    text = lab.ssh_config.read_text()
+    config.write_text(re.sub(r"UserKnownHostsFile .*", f"UserKnownHostsFile {path}", text))
+    return str(config)
+
+
 @pytest.fixture(scope="module")
 def lab():
-    with Lab.start(time_scale=0.05) as lab:
+    with Lab.start(hosts=("gz1", "gz2"), time_scale=0.05) as lab:
         yield lab
 
 
@@ -124,24 +132,15 @@ async def test_a_failed_step_tells_command_status_and_message_and_never_its_inpu
 
 async def test_an_unknown_host_key_is_refused_with_its_fingerprint(host, lab, tmp_path):
     (tmp_path / "known").write_text("")
-    config = tmp_path / "config"
-    text = re.sub(
-        r"UserKnownHostsFile .*", f"UserKnownHostsFile {tmp_path}/known", lab.ssh_config.read_text()
-    )
-    config.write_text(text)
-    with pytest.raises(
-        HostKeyRefused, match=r"not known: it shows ssh-ed25519 SHA256:.*accept it with: ssh gz1"
-    ):
-        await ask(ConnectionSettings("gz1", ssh_config=str(config)))
+    config = with_known_hosts(lab, tmp_path / "known", tmp_path)
+    with pytest.raises(HostKeyRefused, match=r"it shows ssh-ed25519 SHA256:.*accept it with: ssh gz1"):
+        await ask(ConnectionSettings("gz1", ssh_config=config))
 
 
 async def test_no_known_hosts_file_never_means_no_check(host, lab, tmp_path):
-    config = tmp_path / "config"
-    config.write_text(
-        re.sub(r"UserKnownHostsFile .*", "UserKnownHostsFile none", lab.ssh_config.read_text())
-    )
+    config = with_known_hosts(lab, "none", tmp_path)
     with pytest.raises(HostKeyRefused):
-        await ask(ConnectionSettings("gz1", ssh_config=str(config)))
+        await ask(ConnectionSettings("gz1", ssh_config=config))
 
 
 async def test_another_host_key_is_refused_with_both_fingerprints(host, settings):
@@ -153,14 +152,10 @@ async def test_another_host_key_is_refused_with_both_fingerprints(host, settings
     assert str(refused.value).count("SHA256:") == 2
 
 
-async def test_the_right_pinned_key_is_enough(host, lab, settings, tmp_path):
+async def test_the_right_pinned_key_is_enough(host, lab, tmp_path):
     key = " ".join((lab.directory / "known_hosts").read_text().split()[1:3])
-    config = tmp_path / "config"
-    text = re.sub(
-        r"UserKnownHostsFile .*", f"UserKnownHostsFile {tmp_path}/none", lab.ssh_config.read_text()
-    )
-    config.write_text(text)
-    await ask(ConnectionSettings("gz1", ssh_config=str(config), host_key=key))
+    config = with_known_hosts(lab, tmp_path / "nothing", tmp_path)
+    await ask(ConnectionSettings("gz1", ssh_config=config, host_key=key))
 
 
 async def test_a_wrong_key_is_told_as_a_refused_login(host, settings):
@@ -220,3 +215,50 @@ async def test_a_cancelled_plan_ends_its_command_and_begins_no_other(host, setti
         await asyncio.sleep(0.5)
     assert host.run("pgrep -f '[s]leep 77.5'").stdout == ""
     assert host.run("ls /var/tmp/went-on").status != 0
+
+
+# Jump hosts --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def behind(lab, tmp_path):
+    """An SSH configuration with host gz2 as it is seen from gz1 only."""
+
+    def make(address="192.0.2.12", key="gz2"):
+        keys = dict(zip(lab.hosts, (lab.directory / "known_hosts").read_text().splitlines(), strict=True))
+        known = tmp_path / "known_hosts"
+        known.write_text(f"{keys['gz1']}\n{address} {keys[key].split(' ', 1)[1]}\n")
+        text = with_known_hosts(lab, known, tmp_path)
+        config = tmp_path / "config"
+        config.write_text(
+            config.read_text()
+            + f"\nHost inner\n  HostName {address}\n  User root\n  ProxyJump gz1\n"
+            + f"  IdentityFile {lab.directory}/id_ed25519\n  UserKnownHostsFile {known}\n"
+        )
+        assert text == str(config)
+        return ConnectionSettings("inner", ssh_config=text, connect_timeout=5)
+
+    return make
+
+
+async def test_a_host_behind_a_jump_host_is_reached(host, behind):
+    async with Hosts(behind()) as hosts:
+        assert (await hosts.read(None, PROBES))["name"].stdout == "gz2\n"
+
+
+async def test_a_target_that_the_jump_host_cannot_reach_is_named(host, behind):
+    with pytest.raises(Unreachable, match=r"inner cannot be reached from its jump host"):
+        await ask(behind(address="192.0.2.99"))
+
+
+async def test_the_key_of_a_host_behind_a_jump_host_is_checked(host, behind):
+    with pytest.raises(HostKeyRefused, match="inner"):
+        await ask(behind(key="gz1"))
+
+
+async def test_a_jump_host_that_does_not_answer_is_named(host, behind, tmp_path):
+    settings = behind()
+    config = tmp_path / "config"
+    config.write_text(re.sub(r"Port \d+", "Port 1", config.read_text()))
+    with pytest.raises(Unreachable, match=r"jump host gz1 on the way to inner: .*gz1 cannot be reached"):
+        await ask(settings)

@@ -1,7 +1,6 @@
 """What can be told of outputs without, or before, reading them back from the host.
 
-A kind of resource helps with ``uncertain`` and ``follows``, and may have a method
-``expected(host, wanted, now)`` that gives the outputs that a plan leads to.
+A kind of resource helps with ``uncertain`` and ``follows``.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from pydantic import BaseModel, ValidationError
 
 from pulumi_illumos_provider.engine import shapes
 from pulumi_illumos_provider.engine.properties import COMPUTED, Bag
-from pulumi_illumos_provider.illumos.snapshot import Snapshot
 from pulumi_illumos_provider.model.base import Inputs, Outputs
 from pulumi_illumos_provider.model.values import HostAddress
 from pulumi_illumos_provider.resources.kind import Kind
@@ -35,20 +33,9 @@ def echo(kind: Kind[Any, Any], news: Bag, default_host: str | None) -> dict[str,
     return outputs
 
 
-def foreseen(kind: Kind[Any, Any], host: str, wanted: Inputs, now: Snapshot) -> dict[str, Any] | None:
-    """The outputs that a plan leads to, from kinds that can tell."""
-    foresee = getattr(kind, "expected", None)
-    state = None if foresee is None else foresee(host, wanted, now)
-    return None if state is None else dict(state.wire())
-
-
-def expected(
-    kind: Kind[Any, Any], host: str, name: str, news: Bag, wanted: Inputs, now: Snapshot
-) -> dict[str, Any]:
+def expected(kind: Kind[Any, Any], host: str, name: str, news: Bag) -> dict[str, Any]:
     """The best guess at an object's outputs when the host cannot be asked."""
-    told = foreseen(kind, host, wanted, now)
-    if told is None:
-        told = {output: value for output, value in echo(kind, news, host).items() if value is not COMPUTED}
+    told = {output: value for output, value in echo(kind, news, host).items() if value is not COMPUTED}
     return {**told, "host": host, "name": name}
 
 

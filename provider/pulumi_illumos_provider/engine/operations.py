@@ -25,7 +25,6 @@ from pulumi_illumos_provider.engine.foresight import (
     echo,
     expected,
     filled,
-    foreseen,
     read_state,
 )
 from pulumi_illumos_provider.engine.listening import SILENT, Discreet, Listener
@@ -181,7 +180,7 @@ class Operations:
                     return Made(target.id, await self._read_back(kind, target, wanted))
                 except ProviderError as error:
                     outcome.error = error
-            guess = expected(kind, target.host, target.name, news, wanted, now)
+            guess = expected(kind, target.host, target.name, news)
             raise await self._half_made(kind, target, news, wanted, owner, outcome, guess)
 
     async def _half_made(
@@ -248,7 +247,6 @@ class Operations:
                     self._excuse(refusal, target, news, listener)
                 else:
                     _warn(listener, plan.warnings)
-                    outputs = foreseen(kind, target.host, wanted, now) or outputs
         self._promise(kind, target.host, target.name)
         return Made(target.id, outputs)
 
@@ -396,8 +394,6 @@ class Operations:
                     warnings = kind.plan(wanted, now, owner, read_state(kind, olds.known)).warnings
                 except Refused as refusal:
                     self._excuse(refusal, target, news, listener)
-                else:
-                    outputs = foreseen(kind, target.host, wanted, now) or outputs
         _warn(listener, warnings)
         if changes.properties:
             self._promise(kind, target.host, target.name, exists=True)

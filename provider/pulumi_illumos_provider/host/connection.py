@@ -48,8 +48,14 @@ class _KeyWitness(asyncssh.SSHClient):
 class Connection:
     """An open connection to one host."""
 
-    def __init__(self, ssh: asyncssh.SSHClientConnection, settings: ConnectionSettings) -> None:
+    def __init__(
+        self,
+        ssh: asyncssh.SSHClientConnection,
+        settings: ConnectionSettings,
+        hops: Sequence[asyncssh.SSHClientConnection] = (),
+    ) -> None:
         self._ssh = ssh
+        self._hops = hops
         user = ssh.get_extra_info("username")
         elevate = settings.elevate
         if elevate is None:
@@ -89,13 +95,9 @@ class Connection:
                 raise ConnectionLost(f"the connection ended: {error}") from None
 
     async def close(self) -> None:
-        """End the connection."""
-        self._ssh.close()
-        await self._ssh.wait_closed()
-
-    def abort(self) -> None:
-        """End the connection at once."""
-        self._ssh.abort()
+        """End the connection, and those to its jump hosts."""
+        for connection in (self._ssh, *reversed(self._hops)):
+            await _close(connection)
 
 
 async def connect(settings: ConnectionSettings) -> Connection:
@@ -107,17 +109,28 @@ async def connect(settings: ConnectionSettings) -> Connection:
         Unreachable, HostKeyRefused, AuthenticationFailed: see `pulumi_illumos_provider.host.errors`.
     """
     options = _options(settings)
-    tunnel: asyncssh.SSHClientConnection | None = None
-    if isinstance(options.tunnel, str):
-        for hop in options.tunnel.split(","):
-            way = ConnectionSettings(
-                "", connect_timeout=settings.connect_timeout, ssh_config=settings.ssh_config
-            ).at(hop)
-            try:
-                tunnel = await _dial(way, _options(way), tunnel)
-            except HostError as error:
-                raise type(error)(f"jump host {hop} on the way to {settings.host}: {error}") from None
-    return Connection(await _dial(settings, options, tunnel), settings)
+    hops: list[asyncssh.SSHClientConnection] = []
+    try:
+        if isinstance(options.tunnel, str):
+            for hop in options.tunnel.split(","):
+                way = ConnectionSettings(
+                    "", connect_timeout=settings.connect_timeout, ssh_config=settings.ssh_config
+                ).at(hop)
+                try:
+                    hops.append(await _dial(way, _options(way), hops[-1] if hops else None))
+                except HostError as error:
+                    raise type(error)(f"jump host {hop} on the way to {settings.host}: {error}") from None
+        ssh = await _dial(settings, options, hops[-1] if hops else None)
+    except BaseException:
+        for connection in reversed(hops):
+            await _close(connection)
+        raise
+    return Connection(ssh, settings, hops)
+
+
+async def _close(ssh: asyncssh.SSHClientConnection) -> None:
+    ssh.close()
+    await ssh.wait_closed()
 
 
 async def _dial(

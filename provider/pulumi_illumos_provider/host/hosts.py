@@ -150,6 +150,8 @@ class Hosts:
         async with entry.channels:
             async with entry.connecting:
                 if entry.connection is None or entry.connection.closed:
+                    if entry.connection is not None:
+                        await entry.connection.close()
                     entry.connection = await connect(entry.settings)
                     self.connections += 1
             self.channels += 1
