@@ -129,3 +129,53 @@ def test_shared_ip_and_exclusive_ip_zones_on_one_network_reach_each_other(host, 
     assert host.run("zlogin web ping 10.10.0.7").stdout == "10.10.0.7 is alive\n"
     shop.expect_no_change()
     shop.destroy()
+
+
+def test_nics_can_be_described_one_by_one_and_changed(host, stack):
+    shop = stack()
+    nics = [
+        {"link": "e1000g0", "address": "192.0.2.150", "allowedAddress": False},
+        {"router": "${gw.id}", "address": "10.10.0.8"},
+    ]
+    shop.write(site(db=zone("db", nics=nics))).up()
+    assert host.run("zlogin db ping 198.51.100.80").stdout == "198.51.100.80 is alive\n"
+    assert host.run("zlogin db ping 10.10.0.1").stdout == "10.10.0.1 is alive\n"
+    shop.expect_no_change()
+    first = mac(host, "db_0")
+    nics = [
+        {"link": "e1000g0", "dhcp": True},
+        {"etherstub": "${gw.networks[0].etherstub}", "address": "10.10.0.9"},
+    ]
+    shop.write(site(db=zone("db", nics=nics[1:], hostname="www"))).up()
+    assert "db_1" not in host.run("dladm show-vnic -p -o link").stdout
+    assert mac(host, "db_0") != first
+    assert host.run("zlogin db uname -n").stdout == "www\n"
+    assert host.run("zlogin db ping 10.10.0.1").stdout == "10.10.0.1 is alive\n"
+    shop.expect_no_change()
+    shop.destroy()
+
+
+def test_a_zone_asks_a_server_on_the_hosts_own_network_for_its_address(host, stack):
+    shop = stack()
+    shop.write({"db": zone("db", nics=[{"link": "e1000g0", "dhcp": True}])}).up()
+    protection = host.run("dladm show-linkprop -c -o value -p protection db_0").stdout.strip()
+    assert set(protection.split(",")) == {"mac-nospoof", "ip-nospoof", "dhcp-nospoof"}
+    shop.expect_no_change()
+    shop.destroy()
+
+
+def test_keys_and_resolvers_are_written_and_changed_without_a_reboot(host, stack):
+    shop = stack()
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE5vdEFLZXk= me@example"
+    shop.write(site(web=web(sshAuthorizedKeys=[key], dnsServers=["198.51.100.80"]))).up()
+    root = "/zones/web/root"
+    assert host.run(f"cat {root}/root/.ssh/authorized_keys").stdout == f"{key}\n"
+    assert host.run(f"ls -l {root}/root/.ssh/authorized_keys").stdout.startswith("-rw-------")
+    assert host.run(f"cat {root}/etc/resolv.conf").stdout == "nameserver 198.51.100.80\n"
+    booted = boots(host, "web")
+    shop.write(site(web=web(sshAuthorizedKeys=[], dnsServers=["10.10.0.1"]))).up()
+    assert host.run(f"ls {root}/root/.ssh/authorized_keys").status != 0
+    assert host.run(f"cat {root}/etc/resolv.conf").stdout == "nameserver 10.10.0.1\n"
+    assert boots(host, "web") == booted
+    shop.expect_no_change()
+    shop.destroy()

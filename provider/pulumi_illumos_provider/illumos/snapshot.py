@@ -12,11 +12,9 @@ from pulumi_illumos_provider.illumos import (
     dladm,
     dnsmasq,
     ipadm,
-    ipfilter,
     ownership,
     records,
     route,
-    smf,
     zoneadm,
     zonecfg,
 )
@@ -304,6 +302,3 @@ def _router_records(
     except (KeyError, ValueError):
         return None, ()
     return public, tuple(networks)
-
-
-__all__ = ["Snapshot", "ZoneSeen", "ipfilter", "parse_resolvers", "probes", "smf"]
