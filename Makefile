@@ -44,6 +44,11 @@ schema: $(INSTALLED) ## write schema.json from the provider's models
 sdk: schema ## write the SDKs from schema.json
 	@tools/generate-sdk sdk/python
 
+.PHONY: docs-lab
+docs-lab: $(INSTALLED) ## write docs/lab.md: what the lab emulates, out of its code
+	@$(VENV)/bin/illumos-lab docs >docs/lab.md.new
+	@mv docs/lab.md.new docs/lab.md
+
 # --- Checks and tests ------------------------------------------------------------------------------
 
 .PHONY: check
@@ -90,6 +95,11 @@ test-lab: $(INSTALLED) packages ## the tests against emulated hosts
 .PHONY: test-e2e
 test-e2e: $(INSTALLED) packages engine ## the tests with the real Pulumi engine and emulated hosts
 	$(WITH_ENGINE) $(PYTHON) -m pytest tests/e2e $(PYTEST_ARGS)
+
+.PHONY: bench
+bench: $(INSTALLED) packages ## measure the lab: start, memory, many hosts and zones, a command's overhead
+	$(PYTHON) bench/command_overhead.py
+	$(PYTHON) bench/lab_scale.py
 
 # --- For people ------------------------------------------------------------------------------------
 

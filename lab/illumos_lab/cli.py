@@ -16,14 +16,26 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.table import Table
 
+from illumos_lab import documentation
 from illumos_lab import dump as dumps
 from illumos_lab.lab import Lab, default_directory, terminate_on_signals
 from illumos_lab.protocol import LabError
 
 app = typer.Typer(
-    help="Emulated illumos hosts on this machine, reached over real SSH.",
+    help="""Emulated illumos hosts on this machine, reached over real SSH.
+
+    A lab has hosts; `up` makes and boots them, `down` switches them off, and what they hold is kept.
+    `run` is for one command on a host that nobody needs afterwards.
+    """,
+    epilog="""**Exit status.** 0: done. 1: it cannot be done, standard error says why. 2: wrong usage.
+    `ssh`, `run` and `outside` exit as the command does that they run: with its status, with 128 and the
+    number of the signal that ended it, and `ssh` with 255 when there is no connection.
+
+    What the hosts can do: `illumos-lab docs`.""",
+    rich_markup_mode="markdown",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -35,15 +47,21 @@ class ProfileName(StrEnum):
     """The distributions that a host can play."""
 
     omnios = "omnios"
+    smartos = "smartos"
     tribblix = "tribblix"
     openindiana = "openindiana"
 
 
 Directory = Annotated[
-    Path | None, typer.Option("--dir", help="Where the lab keeps its files.", show_default=False)
+    Path | None,
+    typer.Option(
+        "--dir", help="Where the lab keeps its files (~/.local/state/illumos-lab).", show_default=False
+    ),
 ]
-HostArgument = Annotated[str, typer.Argument(metavar="HOST")]
-Words = Annotated[list[str] | None, typer.Argument(metavar="[-- CMD...]")]
+HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="Name of a host of this lab.")]
+Words = Annotated[
+    list[str] | None, typer.Argument(metavar="[-- CMD...]", help="The command and its arguments.")
+]
 
 
 def _lab(directory: Path | None) -> Lab:
@@ -61,7 +79,12 @@ def up(
     ] = None,
     foreground: Annotated[bool, typer.Option(help="Stay, and stop the lab on Ctrl-C.")] = False,
 ) -> None:
-    """Switch hosts on, and print the path of an ssh_config file for them."""
+    """Switch hosts on, and print the path of an ssh_config file for them.
+
+    Without `--host`: all hosts that the lab has, at first one named gz1.
+
+    Example: `ssh -F $(illumos-lab up --host a --host b --profile tribblix) a zoneadm list -cv`
+    """
     lab = _lab(directory)
     was_running = lab.running
     lab.start(tied=foreground)
@@ -84,25 +107,76 @@ def up(
 
 @app.command()
 def down(directory: Directory = None) -> None:
-    """Switch all hosts off. Their state is kept: ``up`` boots them again."""
+    """Switch all hosts off. Their state is kept: `up` boots them again."""
     _lab(directory).down()
 
 
 @app.command()
-def status(directory: Directory = None) -> None:
-    """List the hosts of the lab."""
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    directory: Directory = None,
+) -> None:
+    """List the hosts of the lab: where they answer, and how many of their zones run.
+
+    Exits with 1 when no lab runs.
+    """
     lab = _lab(directory)
-    table = Table("host", "state", "profile", "address", "ssh port", box=None)
-    for host in lab.status():
-        state = "running" if host["running"] else "off"
-        address = f"192.0.2.{host['number']}"
-        table.add_row(host["name"], state, host["profile"], address, str(host["port"] or "-"))
+    hosts = lab.status()
+    if as_json:
+        print(json.dumps(hosts, indent=1))
+        return
+    table = Table("host", "state", "profile", "address", "ssh port", "zones", box=None)
+    for host in hosts:
+        running = host["running"]
+        table.add_row(
+            host["name"],
+            "[green]running[/]" if running else "[dim]off[/]",
+            host["profile"],
+            f"192.0.2.{host['number']}",
+            str(host["port"] or "-"),
+            _zones(lab, host["name"]) if running else "-",
+        )
     Console().print(table)
+
+
+def _zones(lab: Lab, host: str) -> str:
+    """How many zones of a host run, of how many there are."""
+    with tempfile.TemporaryFile() as output:
+        lab.execute(host, ["/usr/sbin/zoneadm", "list", "-cnp"], (0, output.fileno(), 2))
+        output.seek(0)
+        states = [line.split(b":")[2] for line in output.read().splitlines()]
+    return f"{states.count(b'running')} of {len(states)} run" if states else "none"
+
+
+@app.command()
+def docs(
+    program: Annotated[
+        str | None, typer.Argument(metavar="[PROGRAM]", help="Only what is said of this program.")
+    ] = None,
+) -> None:
+    """Print what the hosts emulate and what not, program by program.
+
+    On a terminal it is set for reading; otherwise it is Markdown, as in docs/lab.md.
+    """
+    try:
+        text = documentation.page(program or "")
+    except LookupError:
+        known = ", ".join(documentation.programs())
+        raise LabError(f"{program} is not emulated; what is: {known}") from None
+    if sys.stdout.isatty():
+        console = Console()
+        with console.pager(styles=True):
+            console.print(Markdown(text))
+    else:
+        print(text, end="")
 
 
 @app.command(context_settings=_PASS_ON)
 def ssh(host: HostArgument, words: Words = None, directory: Directory = None) -> NoReturn:
-    """Log in to a host, or run a command there; its exit status is passed on."""
+    """Log in to a host, or run a command there; its exit status is passed on.
+
+    Example: `illumos-lab ssh gz1 -- dladm show-link`
+    """
     command = _lab(directory).ssh_command(host, words or [])
     program = shutil.which(command[0])
     if program is None:
@@ -150,67 +224,195 @@ def journal(
     print(f"{record['connections']} connections, {record['channels']} channels")
 
 
+class When(StrEnum):
+    """A side of a command."""
+
+    before = "before"
+    after = "after"
+
+
+_COMMANDS = "Commands that match"
+_LOGINS = "Logins, and the line to sshd"
+_MACHINE = "The machine"
+_SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
 @app.command()
 def fault(
     host: HostArgument,
     match: Annotated[
-        str | None, typer.Option(help="Regular expression for command lines with full path.")
+        str | None,
+        typer.Option(
+            help="Regular expression for command lines with full path.", rich_help_panel=_COMMANDS
+        ),
     ] = None,
-    nth: Annotated[int, typer.Option(help="First matching command to hit.")] = 1,
-    times: Annotated[int, typer.Option(help="How many to hit.")] = 1,
-    always: Annotated[bool, typer.Option(help="Hit all from the n-th on.")] = False,
-    status: Annotated[int | None, typer.Option(help="Do not run it: exit with this status.")] = None,
-    stderr: Annotated[str, typer.Option(help="Text for standard error.")] = "",
-    stdout: Annotated[str, typer.Option(help="Text for standard output.")] = "",
-    delay: Annotated[float, typer.Option(help="Seconds to wait before it.")] = 0.0,
-    drop: Annotated[str | None, typer.Option(help="Drop the SSH connection: before or after.")] = None,
-    noise: Annotated[str | None, typer.Option(help="Text on standard output of every login.")] = None,
-    banner: Annotated[str | None, typer.Option(help="Text before authentication.")] = None,
+    nth: Annotated[
+        int | None, typer.Option(help="First one to hit, from 1.", rich_help_panel=_COMMANDS)
+    ] = None,
+    times: Annotated[
+        int | None, typer.Option(help="How many to hit (1).", rich_help_panel=_COMMANDS)
+    ] = None,
+    always: Annotated[
+        bool, typer.Option("--always", help="Hit all from the n-th on.", rich_help_panel=_COMMANDS)
+    ] = False,
+    status: Annotated[
+        int | None,
+        typer.Option(help="Do not run it: exit with this status.", rich_help_panel=_COMMANDS),
+    ] = None,
+    stderr: Annotated[
+        str | None, typer.Option(help="Text for standard error.", rich_help_panel=_COMMANDS)
+    ] = None,
+    stdout: Annotated[
+        str | None, typer.Option(help="Text for standard output.", rich_help_panel=_COMMANDS)
+    ] = None,
+    delay: Annotated[
+        float | None, typer.Option(help="Seconds to wait before it.", rich_help_panel=_COMMANDS)
+    ] = None,
+    drop: Annotated[
+        When | None, typer.Option(help="Drop its SSH connection.", rich_help_panel=_COMMANDS)
+    ] = None,
+    freeze: Annotated[
+        When | None,
+        typer.Option(
+            help="Freeze its SSH connection: no reset, no answer any more.", rich_help_panel=_COMMANDS
+        ),
+    ] = None,
+    latency: Annotated[
+        float | None, typer.Option(help="Seconds of a round trip.", rich_help_panel=_LOGINS)
+    ] = None,
+    frozen: Annotated[
+        bool | None, typer.Option(help="Freeze all connections, new ones too.", rich_help_panel=_LOGINS)
+    ] = None,
+    max_sessions: Annotated[
+        int | None, typer.Option(help="Channels at once on one connection.", rich_help_panel=_LOGINS)
+    ] = None,
+    max_startups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="START:RATE:FULL",
+            help="Connections that have not logged in yet (10:30:100).",
+            rich_help_panel=_LOGINS,
+        ),
+    ] = None,
+    banner: Annotated[
+        str | None, typer.Option(help="Text before authentication.", rich_help_panel=_LOGINS)
+    ] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(help="Text on standard output of every channel.", rich_help_panel=_LOGINS),
+    ] = None,
+    noise_stderr: Annotated[
+        str | None,
+        typer.Option(help="Text on standard error of every channel.", rich_help_panel=_LOGINS),
+    ] = None,
     shell: Annotated[
-        list[str] | None, typer.Option(metavar="USER:SHELL", help="Login shell of a user.")
+        list[str] | None,
+        typer.Option(metavar="USER:SHELL", help="Login shell; repeatable.", rich_help_panel=_LOGINS),
     ] = None,
-    latency: Annotated[float | None, typer.Option(help="Seconds that each channel takes to start.")] = None,
-    max_sessions: Annotated[int | None, typer.Option(help="Channels at once on one connection.")] = None,
-    clear: Annotated[bool, typer.Option(help="Remove all faults first.")] = False,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Environment of logins, as PATH or LANG; repeatable.",
+            rich_help_panel=_LOGINS,
+        ),
+    ] = None,
+    new_host_key: Annotated[
+        bool, typer.Option("--new-host-key", help="Show another host key.", rich_help_panel=_LOGINS)
+    ] = False,
+    lock: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ZONE:SECONDS",
+            help="Hold a zone's lock, for which zoneadm waits.",
+            rich_help_panel=_MACHINE,
+        ),
+    ] = None,
+    disk_free: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BYTES",
+            help="Leave so much of the disk free (K, M, G); 0 makes it full."
+            " Only where the lab keeps it in memory.",
+            rich_help_panel=_MACHINE,
+        ),
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all faults first.")] = False,
     directory: Directory = None,
 ) -> None:
-    """Make things go wrong on a host, until --clear or a reboot; print what is set."""
-    message: dict[str, object] = {"op": "fault", "clear": clear}
-    if match is not None:
-        message["fault"] = {
-            "pattern": match,
-            "nth": nth,
-            "times": None if always else times,
-            "status": status,
-            "stderr": stderr,
-            "stdout": stdout,
-            "delay": delay,
-            "drop": drop,
-        }
+    """Make things go wrong on a host, until --clear or a reboot; print what is set.
+
+    Example: `illumos-lab fault gz1 --match 'zoneadm .* install' --status 1 --stderr 'pkg: no such host'`
+    """
+    command: dict[str, object] = {
+        "nth": nth,
+        "times": times,
+        "status": status,
+        "stderr": stderr,
+        "stdout": stdout,
+        "delay": delay,
+        "drop": drop,
+        "freeze": freeze,
+    }
     login: dict[str, object] = {
         "noise": noise,
+        "noise_stderr": noise_stderr,
         "banner": banner,
+        "shells": dict(_pair(text, "--shell USER:SHELL") for text in shell or []) or None,
+        "env": dict(_pair(text, "--env NAME=VALUE", "=") for text in env or []) or None,
         "latency": latency,
+        "frozen": frozen,
         "max_sessions": max_sessions,
+        "max_startups": max_startups,
     }
-    login = {name: value for name, value in login.items() if value is not None}
-    if shell:
-        login["shells"] = dict(_pair(text, "--shell USER:SHELL") for text in shell)
+    command, login = _given(command), _given(login)
+    message: dict[str, object] = {"clear": clear, "new_host_key": new_host_key}
+    if match is not None:
+        message["fault"] = {"pattern": match, **command, **({"times": None} if always else {})}
+    elif command or always:
+        raise LabError("which commands? give --match REGEX")
     if login:
         message["login"] = login
-    print(json.dumps(_lab(directory).ask_host(host, message)["faults"], indent=1))
+    if lock is not None:
+        zone, seconds = _pair(lock, "--lock ZONE:SECONDS")
+        message["lock"] = {"zone": zone, "seconds": _seconds(seconds)}
+    if disk_free is not None:
+        message["disk_free"] = _bytes(disk_free)
+    print(json.dumps(_lab(directory).fault(host, **message), indent=1))
 
 
-def _pair(text: str, form: str) -> tuple[str, str]:
-    left, colon, right = text.partition(":")
-    if not colon or not left or not right:
+def _given(options: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise LabError(f"{text!r} is not a number of seconds") from None
+
+
+def _bytes(text: str) -> int:
+    number = text.upper().rstrip("KMG")
+    suffix = text.upper().removeprefix(number)
+    if not number.isdigit() or suffix not in _SIZES:
+        raise LabError(f"{text!r} is not a number of bytes")
+    return int(number) * _SIZES[suffix]
+
+
+def _pair(text: str, form: str, separator: str = ":") -> tuple[str, str]:
+    left, found, right = text.partition(separator)
+    if not found or not left or not right:
         raise LabError(f"{text!r} is not of the form {form}")
     return left, right
 
 
 @app.command(context_settings=_PASS_ON)
 def outside(words: Words = None, directory: Directory = None) -> NoReturn:
-    """Run a program of this machine in the world beyond the gateway."""
+    """Run a program of this machine in the world beyond the gateway; its exit status is passed on.
+
+    Example: `illumos-lab outside -- curl http://192.0.2.100/`
+    """
     if not words:
         raise LabError("outside needs a command: illumos-lab outside -- CMD")
     sys.exit(_lab(directory).outside(words))
@@ -226,7 +428,12 @@ def run(
     ] = None,
     time_scale: Annotated[float, typer.Option(help="Factor on the durations of slow operations.")] = 1.0,
 ) -> NoReturn:
-    """Run a command as root in the global zone of a host made for it alone."""
+    """Run a command as root in the global zone of a host made for it alone.
+
+    The host is gone afterwards; the exit status is that of the command.
+
+    Example: `illumos-lab run --profile omnios --copy ./setup.sh:/root/setup.sh -- /root/setup.sh`
+    """
     if not words:
         raise LabError("run needs a command: illumos-lab run -- CMD")
     pairs = [_pair(text, "--copy SRC:DST") for text in copy or []]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
-import select
 import signal
 import socket
 import struct
@@ -21,12 +21,13 @@ from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation, Spawn
 from illumos_lab.journal import Entry, Journal
 from illumos_lab.linux import LinuxRuntime
-from illumos_lab.processes import wait_or_end
+from illumos_lab.processes import wait_or_end, wait_readable
 from illumos_lab.ssh_server import Channel, SshServer
 
 _log = logging.getLogger(__name__)
 
 _SOCKET = "system/lab/command"
+_HANG_POLL = 0.1
 _CREDENTIALS = struct.Struct("iII")
 
 
@@ -90,11 +91,9 @@ class CommandServer:
             status = self._run_with_faults(run, channel, connection)
         except BrokenPipeError:
             status = -signal.SIGPIPE
-        except Exception:
-            _log.exception("%s %s", run.path, run.argv)
+        except Exception as error:
             with contextlib.suppress(OSError):
-                reason = traceback.format_exc().strip().splitlines()[-1]
-                run.err(f"{run.name}: illumos-lab failed: {reason}\n")
+                run.err(f"{run.name}: {_complaint(run, error)}\n")
             status = 1
         finally:
             for fd in (run.stdin, run.stdout, run.stderr):
@@ -124,13 +123,19 @@ class CommandServer:
         if fault is None:
             return self._run(run, channel, connection)
         # A caller that goes away meanwhile has been interrupted: the command has not run.
-        if fault.delay and select.select([connection], [], [], fault.delay)[0]:
+        if fault.delay and wait_readable([connection.fileno()], fault.delay):
             return -signal.SIGINT
-        if fault.drop == "before" and channel is not None:
-            channel.drop()
+        if channel is not None:
+            if fault.freeze == "before" and not _hang(channel, connection):
+                return -signal.SIGHUP
+            if fault.drop == "before":
+                channel.drop()
         status = self._faulty(run, fault, channel, connection)
-        if fault.drop == "after" and channel is not None:
-            channel.drop()
+        if channel is not None:
+            if fault.freeze == "after":
+                channel.freeze()
+            if fault.drop == "after":
+                channel.drop()
         return status
 
     def _faulty(
@@ -180,12 +185,29 @@ class CommandServer:
         except OSError as error:
             run.err(f"{run.name}: {spawn.argv[0]}: {error.strerror}\n")
             return 127 if isinstance(error, FileNotFoundError) else 126
-        if channel is not None:
-            self._ssh.channels[process.pid] = channel
+        self._ssh.add_channel(process.pid, channel)
         status = wait_or_end(process, connection.fileno())
         if status < 0 and spawn.signal_status is not None:
             return spawn.signal_status
         return status
+
+
+def _complaint(run: Invocation, error: Exception) -> str:
+    """What a command says that came to grief in a way that its module does not foresee."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        # Any of them may meet a full disk.
+        return os.strerror(error.errno)
+    _log.exception("%s %s", run.path, run.argv)
+    return f"illumos-lab failed: {traceback.format_exception_only(error)[-1].strip()}"
+
+
+def _hang(channel: Channel, connection: socket.socket) -> bool:
+    """Freeze a connection and wait until it is thawed; False when the caller has gone meanwhile."""
+    channel.freeze()
+    while not wait_readable([connection.fileno()], _HANG_POLL):
+        if not channel.frozen():
+            return True
+    return False
 
 
 def _receive(zone: str, connection: socket.socket) -> tuple[Invocation, int, list[int]]:

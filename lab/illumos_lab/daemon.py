@@ -12,19 +12,19 @@ import json
 import logging
 import os
 import queue
+import resource
 import signal
 import subprocess
-import sys
 import threading
 import time
 from ipaddress import ip_interface
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from illumos_lab import dump, protocol, smf
 from illumos_lab.commandserver import CommandServer
 from illumos_lab.datasets import Datasets
-from illumos_lab.faults import Fault, Faults, Login
+from illumos_lab.faults import Faults
 from illumos_lab.files import CONTROL_SOCKET, PRISTINE, REBOOT_STATUS, LabFiles
 from illumos_lab.host import Host
 from illumos_lab.ip import IpStack
@@ -33,18 +33,21 @@ from illumos_lab.ip.model import STATIC, Address
 from illumos_lab.journal import Journal
 from illumos_lab.links import LinkTable
 from illumos_lab.linux import LinuxKernel, LinuxRuntime, syscalls
+from illumos_lab.linux.disk import Disk
 from illumos_lab.linux.netns import Netns
 from illumos_lab.packages import Packages
 from illumos_lab.processes import wait_or_end
 from illumos_lab.profile import PROFILES
 from illumos_lab.protocol import Caller, LabError, Message
 from illumos_lab.ssh_server import SshServer
+from illumos_lab.weather import Weather
 from illumos_lab.zones import Zones
 
 _log = logging.getLogger(__name__)
 
 PHYSICAL_LINK = "e1000g0"
 _BOOT_SECONDS = 15.0
+_DESCRIPTORS = 65536
 
 
 class Daemon:
@@ -69,7 +72,7 @@ class Daemon:
         self._address = f"192.0.2.{number}/24"
         self._port = int(config["port"])
         self.journal = Journal(directory / "journal.jsonl")
-        self.faults = Faults()
+        faults = Faults()
         self._kernel = LinuxKernel(wire, number)
         self._runtime = LinuxRuntime(
             self._kernel,
@@ -92,13 +95,14 @@ class Daemon:
         self.ssh = SshServer(
             self._runtime,
             self._kernel,
-            self.faults,
+            faults,
             self.journal,
             profile.search_path,
             user_key,
             directory / "ssh_host_ed25519_key",
         )
-        self._commands = CommandServer(host, self._runtime, self.ssh, self.faults, self.journal)
+        self._commands = CommandServer(host, self._runtime, self.ssh, faults, self.journal)
+        self.weather = Weather(host, faults, self.ssh, Disk(directory))
 
     def _zone_started(self, zone: str, root: Path) -> None:
         self._commands.open_zone(zone, root)
@@ -166,8 +170,7 @@ class Daemon:
                     self.journal.clear()
                 return {"journal": self.journal.as_json()}
             case "fault":
-                self._set_fault(message)
-                return {"faults": self.faults.as_json()}
+                return {"faults": self.weather.change(message)}
             case "exec":
                 return self._exec(message, caller)
             case "stop":
@@ -175,20 +178,6 @@ class Daemon:
                 return {}
             case other:
                 raise LabError(f"the host does not know the request {other!r}")
-
-    def _set_fault(self, message: Message) -> None:
-        try:
-            if message.get("clear"):
-                self.faults.clear()
-            if "fault" in message:
-                self.faults.add(Fault(**message["fault"]))
-            for name, value in message.get("login", {}).items():
-                if name == "shells":
-                    self.faults.login.shells.update(value)
-                elif name in Login.__dataclass_fields__:
-                    setattr(self.faults.login, name, value)
-        except (TypeError, ValueError) as error:
-            raise LabError(str(error)) from error
 
     def _exec(self, message: Message, caller: Caller) -> Message:
         """Run a program as root in the global zone with the caller's own files."""
@@ -217,6 +206,7 @@ class Daemon:
         except OSError as error:
             os.write(caller.fds[2], f"illumos-lab: {argv[0]}: {error.strerror}\n".encode())
             return {"status": 127 if isinstance(error, FileNotFoundError) else 126}
+        self.ssh.add_channel(process.pid, None)
         return {"status": wait_or_end(process, caller.fileno())}
 
     # End -----------------------------------------------------------------------------------------
@@ -233,32 +223,56 @@ class Daemon:
         self._ends.put("off")
 
 
-def main() -> None:
-    """Entry point: ``python -m illumos_lab.daemon LABDIR HOST WIRE_FD READY_FD``."""
+def main() -> NoReturn:
+    """Entry point: ``python -m illumos_lab.daemon LABDIR HOST WIRE_FD READY_FD LIFELINE_FD``."""
     parser = argparse.ArgumentParser()
     parser.add_argument("lab", type=Path)
     parser.add_argument("name")
-    parser.add_argument("wire", type=int)
-    parser.add_argument("ready", type=int)
+    for descriptor in ("wire", "ready", "lifeline"):
+        parser.add_argument(descriptor, type=int)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("asyncssh").setLevel(logging.WARNING)
-    os.set_inheritable(options.wire, False)
-    os.set_inheritable(options.ready, False)
+    for descriptor in (options.wire, options.ready, options.lifeline):
+        os.set_inheritable(descriptor, False)
+    status = 1
+    try:
+        status = _live(options)
+    except Exception:
+        _log.exception("the host has come to grief")
+    finally:
+        logging.shutdown()
+        # Threads may still wait for their callers: nothing that they could write is wanted any more. The
+        # host's processes end with this one.
+        os._exit(status)
+
+
+def _live(options: argparse.Namespace) -> int:
+    """From power-on to power-off; the exit status."""
+    # Each running zone takes a handful of descriptors, for namespaces and sockets.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, _DESCRIPTORS)), hard))
+    threading.Thread(target=_end_with_world, args=(options.lifeline,), daemon=True).start()
     with os.fdopen(options.ready, "w") as ready:
         try:
             daemon, answer = _start(options.lab, options.name, options.wire)
         except Exception as error:
             _log.exception("boot failed")
             ready.write(json.dumps({"error": f"{options.name}: {_reason(error)}"}) + "\n")
-            sys.exit(1)
+            return 1
         ready.write(json.dumps(answer) + "\n")
     action = daemon.wait()
     _log.info("power: %s", action)
     daemon.halt()
-    logging.shutdown()
-    # Threads may still wait for their callers: nothing that they could write is wanted any more.
-    os._exit(REBOOT_STATUS if action == "reboot" else 0)
+    return REBOOT_STATUS if action == "reboot" else 0
+
+
+def _end_with_world(lifeline: int) -> None:
+    """End this process when the world has ended, in whatever way, whatever this one is doing."""
+    with contextlib.suppress(OSError):
+        while os.read(lifeline, 1):
+            continue
+    os._exit(1)
 
 
 def _start(lab: Path, name: str, wire: int) -> tuple[Daemon, Message]:

@@ -24,6 +24,7 @@ PLACE = "etc/zfs/datasets.json"
 POOL = "rpool"
 
 USED, AVAILABLE, REFERENCED = 98304, 34359738368, 98304
+VOLUME_BLOCK = 8192
 POOL_SIZE, POOL_ALLOCATED = 42681237504, 8321499136
 
 _COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\- ]*")
@@ -134,7 +135,7 @@ PROPERTIES: dict[str, Property] = {
 READ_ONLY = (
     "type", "creation", "used", "available", "referenced", "compressratio", "mounted", "origin",
     "usedbysnapshots", "usedbydataset", "usedbychildren", "written", "logicalused", "volsize",
-    "name", "avail", "refer",
+    "volblocksize", "name", "avail", "refer",
 )  # fmt: skip
 """Properties that only ZFS itself sets."""
 
@@ -150,6 +151,7 @@ class Dataset:
         local: properties set on it; user properties have a colon in their names.
         mounted: it is mounted.
         size: of a volume, in bytes.
+        block: size of a volume's blocks, in bytes.
     """
 
     name: str
@@ -158,6 +160,7 @@ class Dataset:
     local: dict[str, str] = field(default_factory=dict)
     mounted: bool = False
     size: int = 0
+    block: int = VOLUME_BLOCK
 
     @property
     def parent(self) -> str:
@@ -285,6 +288,7 @@ class Datasets:
         parents: bool = False,
         *,
         size: int = 0,
+        block: int = VOLUME_BLOCK,
     ) -> Dataset:
         """Create and mount a file system, or a volume when a size is given.
 
@@ -294,6 +298,8 @@ class Datasets:
         with self._lock:
             failed = f"cannot create '{name}': "
             self._check_name(name, failed)
+            if "@" in name:
+                raise DatasetError(failed + "snapshot delimiter '@' is not expected here")
             local = dict(properties or {})
             self._check_properties(local, failed)
             if name in self._datasets:
@@ -309,8 +315,10 @@ class Datasets:
                 parent = self.create(name.rpartition("/")[0], {}, True)
             if parent.type != "filesystem":
                 raise DatasetError(failed + "parent is not a filesystem")
+            if block.bit_count() != 1 or not 512 <= block <= 131072:
+                raise DatasetError(failed + "'volblocksize' must be power of 2 from 512B to 128KB")
             kind = "volume" if size else "filesystem"
-            dataset = Dataset(name, kind, local=local, size=size)
+            dataset = Dataset(name, kind, local=local, size=size, block=block)
             self._datasets[name] = dataset
             if self.value(dataset, "canmount") == "on":
                 self._mount(dataset)
@@ -357,8 +365,24 @@ class Datasets:
         """
         with self._lock:
             dataset = self.require(name)
-            self._check_properties(properties, f"cannot set property for '{name}': ")
-            self._change(dataset, lambda: dataset.local.update(properties))
+            local = dict(properties)
+            size = local.pop("volsize", None)
+            failed = f"cannot set property for '{name}': "
+            self._check_properties(local, failed)
+            if size is not None:
+                self._resize(dataset, size, failed)
+            self._change(dataset, lambda: dataset.local.update(local))
+
+    def _resize(self, dataset: Dataset, text: str, failed: str) -> None:
+        if dataset.type != "volume":
+            raise DatasetError(failed + "'volsize' does not apply to datasets of this type")
+        size = parse_size(text)
+        if size is None:
+            raise DatasetError(f"{failed}bad numeric value '{text}'")
+        if not size or size % dataset.block:
+            block = nice_size(dataset.block)
+            raise DatasetError(f"{failed}'volsize' must be a multiple of volume block size ({block})")
+        dataset.size = size
 
     def inherit(self, name: str, prop: str) -> None:
         """Forget the local value of a property.
@@ -555,6 +579,7 @@ class Datasets:
                 "created": each.created,
                 "local": each.local,
                 "size": each.size,
+                "block": each.block,
             }
             for each in self.all()
         ]

@@ -73,6 +73,18 @@ class Runtime(Protocol):
         """Unmount and remove everything that `create_zone_root` made (``zoneadm uninstall``)."""
         ...
 
+    def move_zone_root(self, zonepath: str, new: str) -> None:
+        """Unmount a zone's root and remember it for another zonepath (``zoneadm move``)."""
+        ...
+
+    def mount(self, source: Path | None, target: Path, *, read_only: bool = False) -> None:
+        """Show a directory or file at a second place; without a source, a file system in memory."""
+        ...
+
+    def unmount(self, target: Path) -> None:
+        """Undo `mount`."""
+        ...
+
 
 class Host:
     """An emulated illumos machine.

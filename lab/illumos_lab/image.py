@@ -14,6 +14,8 @@ from ipaddress import ip_interface
 from pathlib import Path
 
 from illumos_lab.commands import LINKS, ONLY_ON, OPTIONAL, PATHS
+from illumos_lab.links.flows import CONF as FLOWS
+from illumos_lab.links.flows import HEADER as NO_FLOWS
 from illumos_lab.profile import Profile
 from illumos_lab.zone_templates import install_templates
 
@@ -66,7 +68,7 @@ _DIRECTORIES = """
 dev etc/default etc/dladm etc/inet etc/init.d etc/ipadm etc/ipf etc/opt etc/rc2.d etc/rc3.d
 etc/rcS.d etc/security etc/ssh etc/svc/profile etc/zfs etc/zones export home mnt opt proc root
 sbin system/lab tmp usr var/adm var/cache var/log var/run var/spool/cron var/svc/log
-var/svc/manifest var/svc/profile var/tmp var/sadm/pkg var/lib/misc var/empty
+var/svc/manifest var/svc/profile var/tmp var/opt var/sadm/pkg var/lib/misc var/empty
 """
 
 _PASSWD = """\
@@ -161,6 +163,22 @@ IP Filter Management:solaris:cmd:::/usr/sbin/ipnat:privs=sys_ip_config;gid=sys
 IP Filter Management:solaris:cmd:::/usr/sbin/ippool:privs=sys_ip_config;gid=sys
 """  # noqa: E501
 
+# Python on illumos says so. Programs that it starts ask uname(1), which is emulated.
+_PYTHON_SITE = """\
+import os
+import sys
+
+_uname = os.uname
+
+
+def uname():
+    return os.uname_result(("SunOS", _uname().nodename, "5.11", {version!r}, "i86pc"))
+
+
+os.uname = uname
+sys.platform = "sunos5"
+"""
+
 _NSSWITCH = """\
 passwd:     files
 group:      files
@@ -190,7 +208,7 @@ def build(target: Path, profile: Profile, hostname: str, address: str) -> None:
     for name in ("host", "zone"):
         root, usr = target / name, target / f"{name}-usr"
         _build_root(root, profile)
-        _build_usr(usr)
+        _build_usr(usr, profile)
         _link_stubs(stub, root, usr, profile)
     _build_host(target / "host", profile, hostname, address)
     # /usr is a tree of its own.
@@ -264,6 +282,7 @@ def _build_host(root: Path, profile: Profile, hostname: str, address: str) -> No
     hosts = f"::1 {hostname} localhost\n127.0.0.1 localhost loghost\n{ip} {hostname}\n"
     _write(root, "etc/inet/hosts", hosts)
     _write(root, "etc/defaultrouter", f"{GATEWAY}\n")
+    _write(root, FLOWS, NO_FLOWS)
     _write(root, "etc/resolv.conf", f"nameserver {NAME_SERVER}\n")
     _write(root, "etc/nsswitch.conf", _NSSWITCH.format(hosts="files dns"))
     install_templates(root, profile)
@@ -283,7 +302,7 @@ def _build_zone(root: Path) -> None:
     _write(root, "etc/nsswitch.conf", _NSSWITCH.format(hosts="files"))
 
 
-def _build_usr(usr: Path) -> None:
+def _build_usr(usr: Path, profile: Profile) -> None:
     for directory in ("bin", "sbin", "lib/ssh", "lib/zones", "xpg4/bin"):
         (usr / directory).mkdir(parents=True)
     for name in _names("/usr/sbin"):
@@ -302,6 +321,15 @@ def _build_usr(usr: Path) -> None:
     (usr / "gnu/bin").symlink_to("../bin")
     for name in ("sh", "id", "grep", "sed", "awk", "tail"):
         (usr / "xpg4/bin" / name).symlink_to(f"../../bin/{name}")
+    # Nobody types on the console: what waits for a login there only sleeps.
+    (usr / "lib/saf").mkdir()
+    (usr / "lib/saf/ttymon").symlink_to("../../bin/sleep")
+    for library in Path("/usr/lib").glob("python3.*"):
+        _write(
+            usr,
+            f"lib/{library.name}/sitecustomize.py",
+            _PYTHON_SITE.format(version=profile.uname_version),
+        )
     server = Path("/usr/lib/openssh/sftp-server")
     if server.exists():
         (usr / "lib/ssh/sftp-server").symlink_to("../openssh/sftp-server")
@@ -328,6 +356,11 @@ def _link_stubs(stub: Path, root: Path, usr: Path, profile: Profile) -> None:
         place = _place(path, root, usr)
         place.unlink(missing_ok=True)
         place.symlink_to(target)
+
+
+def has_directory(path: str) -> bool:
+    """Whether every fresh root directory holds a directory, given relative to it."""
+    return any(known == path or known.startswith(f"{path}/") for known in _DIRECTORIES.split())
 
 
 def install_program(root: Path, path: str) -> None:

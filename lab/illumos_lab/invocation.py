@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 if TYPE_CHECKING:
     from illumos_lab.host import Host
@@ -82,6 +83,28 @@ class Invocation:
         while chunk := os.read(self.stdin, 65536):
             chunks.append(chunk)
         return b"".join(chunks).decode("utf-8", "surrogateescape")
+
+    def descriptor(self, path: str) -> int | None:
+        """The caller's own descriptor that a path such as ``/dev/stdout`` or ``/dev/fd/1`` names."""
+        streams = (("stdin", self.stdin), ("stdout", self.stdout), ("stderr", self.stderr))
+        for number, (name, descriptor) in enumerate(streams):
+            if path in (f"/dev/{name}", f"/dev/fd/{number}"):
+                return descriptor
+        return None
+
+    def open(self, name: str, behind: Path, mode: Literal["rb", "wb"]) -> BinaryIO:
+        """Open a file that the caller names.
+
+        Args:
+            name: as the caller wrote it; it may name one of the caller's own descriptors.
+            behind: the file itself, seen from outside.
+            mode: read or write bytes.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        descriptor = self.descriptor(name)
+        return behind.open(mode) if descriptor is None else os.fdopen(os.dup(descriptor), mode)
 
     def stdin_isatty(self) -> bool:
         """Whether the caller's standard input is a terminal."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,38 +37,45 @@ class Entry:
 
 
 class Journal:
-    """The host's record, kept in a file so that it survives a reboot of the host."""
+    """The host's record, kept in a file so that it survives a reboot of the host.
+
+    Events come from many threads; each is one line, written by one call.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._lock = threading.Lock()
         self.entries: list[Entry] = []
         self.connections = 0
         self.channels = 0
-        self._load()
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._load(path)
 
-    def _load(self) -> None:
-        if not self._path.exists():
-            return
-        for line in self._path.read_text().splitlines():
-            record = json.loads(line)
-            match record.pop("event"):
-                case "command":
-                    self.entries.append(Entry(**record))
-                case "connection":
-                    self.connections += 1
-                case "channel":
-                    self.channels += 1
+    def _load(self, path: Path) -> None:
+        text = path.read_text()
+        for line in text.splitlines():
+            # The end of a line is missing where the machine went down in the midst of it.
+            with contextlib.suppress(ValueError):
+                self._load_record(json.loads(line))
+        if not text.endswith("\n") and text:
+            os.write(self._file, b"\n")
+
+    def _load_record(self, record: dict[str, Any]) -> None:
+        match record.pop("event"):
+            case "command":
+                self.entries.append(Entry(**record))
+            case "connection":
+                self.connections += 1
+            case "channel":
+                self.channels += 1
 
     def _append(self, event: str, **fields: Any) -> None:
-        with self._path.open("a") as file:
-            file.write(json.dumps({"event": event, **fields}) + "\n")
+        os.write(self._file, json.dumps({"event": event, **fields}).encode() + b"\n")
 
     def add(self, entry: Entry) -> None:
         """Record a command."""
         with self._lock:
             self.entries.append(entry)
-            self._append("command", **asdict(entry))
+            self._append("command", **vars(entry))
 
     def connection_opened(self) -> int:
         """Record an SSH connection whose user has logged in; its number."""
@@ -87,13 +96,14 @@ class Journal:
         with self._lock:
             self.entries.clear()
             self.connections = self.channels = 0
-            self._path.unlink(missing_ok=True)
+            os.ftruncate(self._file, 0)
 
     def as_json(self) -> dict[str, Any]:
         """The record with its totals."""
         with self._lock:
-            return {
-                "commands": [asdict(entry) for entry in self.entries],
-                "connections": self.connections,
-                "channels": self.channels,
-            }
+            entries, connections, channels = list(self.entries), self.connections, self.channels
+        return {
+            "commands": [vars(entry) for entry in entries],
+            "connections": connections,
+            "channels": channels,
+        }

@@ -16,6 +16,15 @@ Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True)
+class PortRange:
+    """A condition on a port: from ``low`` to ``high``, or anything else when ``outside``."""
+
+    low: int
+    high: int
+    outside: bool = False
+
+
+@dataclass(frozen=True)
 class NatRule:
     """One rule of ipnat as far as packets are concerned.
 
@@ -27,6 +36,11 @@ class NatRule:
         ports: translated port range (low, high) of ``portmap``, or target port of ``rdr``.
         match_ports: original port range of ``rdr``.
         protocols: ``("tcp",)``, ``("tcp", "udp")``; empty means all.
+        not_source, not_destination: the packet must not match these.
+        source_port, destination_port: further conditions.
+        unchanged: the address stays as it is.
+        alternatives: more addresses of an ``rdr``, which take turns with the first.
+        mssclamp: largest TCP segment size that passes; 0 for any.
     """
 
     kind: str
@@ -37,6 +51,78 @@ class NatRule:
     ports: tuple[int, int] | None = None
     match_ports: tuple[int, int] | None = None
     protocols: tuple[str, ...] = ()
+    not_source: bool = False
+    not_destination: bool = False
+    source_port: PortRange | None = None
+    destination_port: PortRange | None = None
+    unchanged: bool = False
+    alternatives: tuple[str, ...] = ()
+    mssclamp: int = 0
+
+
+@dataclass(frozen=True)
+class PacketRule:
+    """One rule of ipf as far as packets are concerned.
+
+    Attributes:
+        direction: ``in`` or ``out``.
+        verdict: ``pass`` or ``block``; empty for a rule that decides nothing.
+        interface: link name that the rule is bound to.
+        quick: no later rule is looked at.
+        keep_state: everything that belongs to the connection passes.
+        answer: ``rst`` or ``icmp``: what the sender of a blocked packet gets.
+        answer_code: code of the ICMP answer.
+        version: 4 or 6.
+        protocols: numbers; empty means all.
+        source, destination, not_source, not_destination, source_port, destination_port: what the packet
+            must match.
+        flags: TCP flags that must be set, of those in the mask.
+        icmp: type and code; no code means all.
+        tos, ttl: values in the header.
+        conditions: ``ipopts``, ``mcast``, ``opt lsrr`` and the like, or ``not`` and one of these.
+        per_second: packets that it matches in a second; 0 for all.
+        head, group: names of groups: rules of a group are looked at when its head matches.
+    """
+
+    direction: str
+    verdict: str
+    interface: str | None = None
+    quick: bool = False
+    keep_state: bool = False
+    answer: str = ""
+    answer_code: int = 0
+    version: int = 4
+    protocols: tuple[int, ...] = ()
+    source: Network | None = None
+    destination: Network | None = None
+    not_source: bool = False
+    not_destination: bool = False
+    source_port: PortRange | None = None
+    destination_port: PortRange | None = None
+    flags: tuple[int, int] = (0, 0)
+    icmp: tuple[int, int | None] | None = None
+    tos: int | None = None
+    ttl: int | None = None
+    conditions: tuple[str, ...] = ()
+    per_second: int = 0
+    head: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class OverlayTarget:
+    """Where frames of an overlay go.
+
+    Attributes:
+        mac: receiver on the overlay, without leading zeros; empty means every receiver.
+        address, port: host and UDP port to send them to; an empty address drops them.
+        ip: IPv4 address of the receiver, for which ARP is answered; empty when none is known.
+    """
+
+    mac: str
+    address: str
+    port: int
+    ip: str = ""
 
 
 class Kernel(Protocol):
@@ -46,6 +132,20 @@ class Kernel(Protocol):
     def create_etherstub(self, name: str, mtu: int) -> None: ...
     def create_vnic(self, name: str, over: str, mac: str, vid: int, mtu: int) -> None:
         """A vnic over an etherstub or a physical link; it appears in the global zone's stack."""
+        ...
+
+    def create_overlay(
+        self, name: str, mtu: int, vnetid: int, listen: tuple[str, int], targets: tuple[OverlayTarget, ...]
+    ) -> None:
+        """A network across hosts, for vnics to stand over; its traffic is the global zone's."""
+        ...
+
+    def set_overlay_target(self, name: str, target: OverlayTarget) -> None:
+        """Put a target in place of what was known of its receiver."""
+        ...
+
+    def pair_simnets(self, name: str, peer: str) -> None:
+        """Connect two simnets, or with an empty peer separate one from the other."""
         ...
 
     def delete_link(self, name: str) -> None: ...
@@ -82,6 +182,16 @@ class Kernel(Protocol):
 
     def set_nat(self, zone: str, rules: tuple[NatRule, ...]) -> None:
         """Replace all NAT rules of a zone's stack; sessions of rules that stay are kept."""
+        ...
+
+    def set_filter(self, zone: str, rules: tuple[PacketRule, ...], generation: int) -> None:
+        """Replace all filter rules of a zone's stack.
+
+        Args:
+            zone: whose stack.
+            rules: both directions; the last one that matches decides.
+            generation: connections that were let through in the same generation stay so.
+        """
         ...
 
     def start_dhcp_client(self, zone: str, link: str) -> None:

@@ -27,6 +27,7 @@ _PROGRAMS = {
     "unshare": "util-linux",
     "setpriv": "util-linux",
 }
+_DOWN_SECONDS = 30.0
 _SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -162,23 +163,34 @@ class Lab:
         """Switch everything off and wait until it is."""
         try:
             self._ask({"op": "down"})
+        except LabError:
+            pass  # it was so quick that it did not answer any more
         except OSError:
             if self._process is None:
                 return
             # It has ended already, or is not yet listening.
             self._process.terminate()
+        finally:
+            self._cut_lifeline()
         self._wait_for_end()
 
-    def _wait_for_end(self) -> None:
-        if self._process is not None:
-            self._process.wait()
-            self._process = None
-        else:
-            while self.running:
-                time.sleep(0.02)
+    def _cut_lifeline(self) -> None:
         if self._lifeline is not None:
             os.close(self._lifeline)
             self._lifeline = None
+
+    def _wait_for_end(self) -> None:
+        if self._process is None:
+            while self.running:
+                time.sleep(0.02)
+            return
+        try:
+            self._process.wait(_DOWN_SECONDS)
+        except subprocess.TimeoutExpired:
+            # Its hosts end with it.
+            self._process.kill()
+            self._process.wait()
+        self._process = None
 
     # Use -----------------------------------------------------------------------------------------
     def _ask(self, message: Message, fds: Sequence[int] = ()) -> Message:
@@ -244,6 +256,11 @@ class Lab:
     def journal(self, host: str, *, clear: bool = False) -> dict[str, Any]:
         """What ran on a host (see `illumos_lab.journal`); ``clear`` empties it first."""
         result: dict[str, Any] = self.ask_host(host, {"op": "journal", "clear": clear})["journal"]
+        return result
+
+    def fault(self, host: str, **changes: Any) -> dict[str, Any]:
+        """Change the weather of a host; what is set then (see `illumos_lab.weather.Weather.change`)."""
+        result: dict[str, Any] = self.ask_host(host, {"op": "fault", **changes})["faults"]
         return result
 
     def ssh_command(self, host: str, words: Sequence[str] = ()) -> list[str]:

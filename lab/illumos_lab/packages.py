@@ -10,16 +10,17 @@ import contextlib
 import fnmatch
 import json
 import os
+import shutil
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from illumos_lab import dnsmasq, services
+from illumos_lab import dnsmasq, haproxy, services
 from illumos_lab.commands import OPTIONAL
 from illumos_lab.conffile import replace_file
-from illumos_lab.image import SPARSE_BRANDS, install_program
+from illumos_lab.image import SPARSE_BRANDS, has_directory, install_program
 
 if TYPE_CHECKING:
     from illumos_lab.host import Host
@@ -32,6 +33,17 @@ FILTER_DEVICES = ("ipf", "ipauth", "ipl", "iplookup", "ipnat", "ipscan", "ipstat
 """Devices of IPFilter, below /dev of a stack of its own."""
 
 _EXAMPLE = "# Configuration file for dnsmasq.\n#\n# Format is one option per line.\n"
+
+_HAPROXY_EXAMPLE = """\
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 50s
+    timeout server 50s
+
+frontend main
+    bind *:5000
+"""
 
 
 class UnknownPackageError(LookupError):
@@ -116,7 +128,7 @@ def publishers(profile: Profile) -> tuple[Publisher, ...]:
 
 def catalogue(profile: Profile) -> dict[str, Package]:
     """Every package that can be installed on a distribution, by name."""
-    makers = {"omnios": _omnios, "openindiana": _openindiana}
+    makers = {"omnios": _omnios, "openindiana": _openindiana, "smartos": _smartos}
     return {package.name: package for package in makers.get(profile.name, _tribblix)(profile)}
 
 
@@ -152,7 +164,12 @@ def _omnios(profile: Profile) -> Iterable[Package]:
         directories=(Directory("/var/opt/ooce/dnsmasq", 56), Directory("/var/cache")),
         user=User("dnsmasq", 56),
     )
-    yield Package("ooce/server/haproxy", "3.4.3-151054.0", "HAProxy", "extra.omnios")
+    yield _haproxy(profile, "extra.omnios")
+
+
+def _smartos(profile: Profile) -> Iterable[Package]:
+    # The platform image holds everything; IPFilter is part of it.
+    yield _filter(profile, profile.uname_version.removeprefix("joyent_"), "platform")
 
 
 def _openindiana(profile: Profile) -> Iterable[Package]:
@@ -178,7 +195,7 @@ def _openindiana(profile: Profile) -> Iterable[Package]:
         links=((profile.dnsmasq.binary, dnsmasq.PROGRAM),),
         files=((f"{profile.dnsmasq.config}.example", _EXAMPLE),),
     )
-    yield Package("web/loadbalancer/haproxy", "2.8.10-2024.0.0.0", "HAProxy", publisher)
+    yield _haproxy(profile, publisher)
 
 
 def _tribblix(profile: Profile) -> Iterable[Package]:
@@ -199,7 +216,27 @@ def _tribblix(profile: Profile) -> Iterable[Package]:
         directories=(Directory("/var/dnsmasq", 132),),
         user=User("dnsmasq", 132),
     )
-    yield Package("TRIBblix-haproxy2", "2.6.31", "HAProxy")
+    yield _haproxy(profile, "")
+
+
+def _haproxy(profile: Profile, publisher: str) -> Package:
+    shipped = profile.haproxy
+    folder = shipped.config.rpartition("/")[0]
+    directories = [Directory(folder)]
+    if profile.name == "omnios":
+        directories.append(Directory("/var/opt/ooce/haproxy/run", shipped.uid))
+    if profile.name == "openindiana":
+        directories.append(Directory("/var/haproxy", shipped.uid))
+    return Package(
+        shipped.package,
+        shipped.version,
+        "HAProxy - the reliable, high performance TCP/HTTP load balancer",
+        publisher,
+        links=((shipped.binary, haproxy.PROGRAM),),
+        files=((shipped.config, _HAPROXY_EXAMPLE),) if profile.name == "openindiana" else (),
+        directories=tuple(directories),
+        user=User(shipped.user, shipped.uid) if shipped.user else None,
+    )
 
 
 def _filter(profile: Profile, version: str, publisher: str) -> Package:
@@ -283,6 +320,22 @@ class Packages:
             self.make_devices("global")
         return True
 
+    def uninstall(self, zone_root: Path, name: str) -> bool:
+        """Remove a package, named in full, with its services, files and user; False when it is not there.
+
+        What others left in its directories keeps those.
+        """
+        package = self.catalogue.get(name)
+        if package is None or not self.installed(zone_root, name):
+            return False
+        for service in services.catalogue(self._host.profile):
+            if service.package == name:
+                self._host.smf.remove_service(zone_root, service)
+        with self._lock:
+            self._take_files(zone_root, package)
+            self._strike(zone_root, package)
+        return True
+
     def populate(self, zone_root: Path, brand: str, packages: Sequence[str]) -> None:
         """Give a new zone its packages: the base system, what its brand shares, and those asked for.
 
@@ -357,6 +410,29 @@ class Packages:
                 place.unlink(missing_ok=True)
                 place.symlink_to(target)
 
+    def _strike(self, root: Path, package: Package) -> None:
+        if self._svr4:
+            shutil.rmtree(root / _SVR4_RECORDS / package.name)
+            return
+        path = root / _IPS_RECORD
+        record = json.loads(path.read_text())
+        del record[package.publisher][package.name]
+        if not record[package.publisher]:
+            del record[package.publisher]
+        replace_file(path, json.dumps(record, indent=1) + "\n")
+
+    def _take_files(self, root: Path, package: Package) -> None:
+        paths = [*package.programs, *(path for path, _ in (*package.links, *package.files))]
+        for path in paths:
+            # In a sparse zone /usr is the global zone's and read-only.
+            with contextlib.suppress(OSError):
+                (root / path.lstrip("/")).unlink(missing_ok=True)
+        folders = [path.rpartition("/")[0] for path in paths]
+        for path in [*folders, *(directory.path for directory in package.directories)]:
+            _remove_empty(root, path.lstrip("/"))
+        if package.user is not None:
+            _remove_user(root, package.user)
+
 
 def match(pattern: str, packages: Iterable[Package]) -> list[Package]:
     """The packages that a pattern names; a full name goes before names that end in it."""
@@ -389,6 +465,25 @@ def _add_user(root: Path, user: User) -> None:
             mode = file.stat().st_mode if file.exists() else 0o644
             replace_file(file, text + line)
             file.chmod(mode & 0o777)
+
+
+def _remove_user(root: Path, user: User) -> None:
+    for path in ("etc/passwd", "etc/group", "etc/shadow"):
+        file = root / path
+        mode = file.stat().st_mode
+        lines = file.read_text().splitlines(keepends=True)
+        replace_file(file, "".join(line for line in lines if not line.startswith(f"{user.name}:")))
+        file.chmod(mode & 0o777)
+
+
+def _remove_empty(root: Path, path: str) -> None:
+    """Remove a directory and those above it, as far as they are empty and not the base system's."""
+    while path and not has_directory(path):
+        try:
+            (root / path).rmdir()
+        except OSError:
+            return
+        path = path.rpartition("/")[0]
 
 
 def _give(path: Path, uid: int) -> None:

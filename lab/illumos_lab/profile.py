@@ -34,25 +34,54 @@ class DnsmasqProfile:
 
 
 @dataclass(frozen=True)
+class HaproxyProfile:
+    """How the distribution packages haproxy.
+
+    Attributes:
+        package, version, fmri, binary, config: its names and places.
+        user, uid: the account that the package brings; empty for none.
+        checks: the methods check the configuration before they use it.
+        refresh: ``takeover`` (a new process ends the old one), ``signal`` (the master process is told),
+            or empty where there is no refresh method.
+        pid_file: where the number of the process is kept; empty for nowhere.
+        master_socket: socket of a master process; empty for none.
+    """
+
+    package: str
+    version: str
+    fmri: str
+    binary: str
+    config: str
+    user: str = ""
+    uid: int = 0
+    checks: bool = False
+    refresh: str = ""
+    pid_file: str = ""
+    master_socket: str = ""
+
+
+@dataclass(frozen=True)
 class Profile:
     """One distribution.
 
     Attributes:
-        name: ``omnios``, ``tribblix``, ``openindiana``.
+        name: ``omnios``, ``tribblix``, ``openindiana``, ``smartos``.
         release: text of /etc/release.
         os_release: text of /etc/os-release, or None where it has none.
         uname_version: what ``uname -v`` prints.
         forked_zonecfg: zonecfg has the SmartOS/OmniOS additions (net global-nic, mac-addr, vlan-id,
             property; physical memory cap as an rctl; zfs-io-priority; quoted strings in parentheses).
+        smartos_zonecfg: it has SmartOS' own besides (uuid, ``-u``, ``create -X``, a longer index).
         list_has_debug_id: ``zoneadm list -p`` prints an eighth field.
         show_vnic_has_zone: ``dladm show-vnic`` knows the ZONE column and class errors in OmniOS' wording.
         zones_parent: dataset mountpoint below which zones are made.
         brands: the installed brands.
         default_template_brand: brand of SUNWdefault.
-        package_manager: ``pkg`` or ``zap``.
+        package_manager: ``pkg``, ``zap`` or ``pkgin``.
         ipfilter_package: name of the package.
         ipfilter_in_global_zone: installed on a pristine host.
         dnsmasq: how dnsmasq is packaged.
+        haproxy: how haproxy is packaged.
     """
 
     name: str
@@ -70,7 +99,9 @@ class Profile:
     ipfilter_package: str
     ipfilter_in_global_zone: bool
     dnsmasq: DnsmasqProfile
+    haproxy: HaproxyProfile
     search_path: str = "/usr/sbin:/usr/bin:/sbin"
+    smartos_zonecfg: bool = False
     extra: dict[str, str] = field(default_factory=dict)
 
 
@@ -112,6 +143,15 @@ OMNIOS = Profile(
         user="dnsmasq",
         starts_as_root=False,
     ),
+    haproxy=HaproxyProfile(
+        package="ooce/server/haproxy",
+        version="3.4.3-151054.0",
+        fmri="svc:/ooce/network/haproxy:default",
+        binary="/opt/ooce/sbin/haproxy",
+        config="/etc/opt/ooce/haproxy/haproxy.cfg",
+        user="haproxy",
+        uid=72,
+    ),
     search_path="/usr/sbin:/sbin:/opt/ooce/sbin:/usr/bin:/opt/ooce/bin",
 )
 
@@ -147,6 +187,18 @@ TRIBBLIX = Profile(
         user="dnsmasq",
         starts_as_root=True,
     ),
+    haproxy=HaproxyProfile(
+        package="TRIBblix-haproxy2",
+        version="2.6.31",
+        fmri="svc:/network/haproxy2:default",
+        binary="/opt/tribblix/haproxy/sbin/haproxy",
+        config="/etc/haproxy/haproxy.cfg",
+        user="haproxy",
+        uid=126,
+        checks=True,
+        refresh="takeover",
+        pid_file="/var/run/haproxy.pid",
+    ),
 )
 
 OPENINDIANA = Profile(
@@ -173,6 +225,64 @@ OPENINDIANA = Profile(
         user="daemon",
         starts_as_root=False,
     ),
+    haproxy=HaproxyProfile(
+        package="web/loadbalancer/haproxy",
+        version="2.8.10-2024.0.0.0",
+        fmri="svc:/network/haproxy:default",
+        binary="/usr/sbin/haproxy",
+        config="/etc/haproxy/haproxy.cfg",
+        user="haproxy",
+        uid=78,
+        checks=True,
+        refresh="signal",
+        master_socket="/var/run/haproxy-master.sock",
+    ),
 )
 
-PROFILES = {profile.name: profile for profile in (OMNIOS, TRIBBLIX, OPENINDIANA)}
+SMARTOS = Profile(
+    name="smartos",
+    release=(
+        "                      SmartOS 20250501T000155Z x86_64\n"
+        "              Copyright 2010 Sun Microsystems, Inc.  All Rights Reserved.\n"
+        "              Copyright 2015 Joyent, Inc.  All Rights Reserved.\n"
+        "                       Use is subject to license terms.\n"
+        '   [ { "repo": "smartos-live", "branch": "release-20250501", "rev": "8d2c1e5f3a" } ]\n'
+    ),
+    os_release=None,
+    uname_version="joyent_20250501T000155Z",
+    forked_zonecfg=True,
+    list_has_debug_id=True,
+    show_vnic_has_zone=True,
+    zones_parent="/zones",
+    zones_dataset="rpool/zones",
+    brands=(
+        BrandProfile("joyent"),
+        BrandProfile("joyent-minimal"),
+        BrandProfile("ipkg"),
+        *(BrandProfile(name, native=False) for name in ("lx", "bhyve", "kvm")),
+    ),
+    default_template_brand="joyent",
+    package_manager="pkgin",
+    ipfilter_package="network/ipfilter",
+    ipfilter_in_global_zone=True,
+    dnsmasq=DnsmasqProfile(
+        package="dnsmasq",
+        fmri="svc:/pkgsrc/dnsmasq:default",
+        binary="/opt/local/sbin/dnsmasq",
+        config="/opt/local/etc/dnsmasq.conf",
+        lease_file="/var/lib/misc/dnsmasq.leases",
+        user="dnsmasq",
+        starts_as_root=True,
+    ),
+    haproxy=HaproxyProfile(
+        package="haproxy",
+        version="2.8.10",
+        fmri="svc:/pkgsrc/haproxy:default",
+        binary="/opt/local/sbin/haproxy",
+        config="/opt/local/etc/haproxy.cfg",
+    ),
+    smartos_zonecfg=True,
+)
+"""As far as zonecfg is used there; zones of its own brands come from images, which the lab has not got."""
+
+PROFILES = {profile.name: profile for profile in (OMNIOS, TRIBBLIX, OPENINDIANA, SMARTOS)}

@@ -44,7 +44,9 @@ class Context:
         zone: the zone of the service.
         fmri: its instance.
         log: its log file, seen from outside.
-        process: the daemon that belongs to the service; the start method sets it.
+        process: the daemon that belongs to the service; the start method sets it, and so may a refresh
+            method that puts another in its place.
+        daemon: the daemon that runs already.
         get: value of a property in the running snapshot, None when it is not set.
         put: set a property of the instance.
         legacy: note that a legacy script ran.
@@ -58,6 +60,7 @@ class Context:
     put: Callable[[str, str, str], None]
     legacy: Callable[[str], None]
     process: subprocess.Popen[bytes] | None = None
+    daemon: subprocess.Popen[bytes] | None = None
 
     def note(self, text: str) -> None:
         """Append a method's own output to the log."""

@@ -9,21 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from illumos_lab import haproxy
 from illumos_lab.dnsmasq import start_dnsmasq
-from illumos_lab.ipfilter.load import LoadResult, load_text
-from illumos_lab.ipfilter.state import filters
+from illumos_lab.ipfilter import method as ipfilter
 from illumos_lab.profile import Profile
 from illumos_lab.service import (
-    EXIT_ERR_CONFIG,
     Context,
     Dependency,
-    MethodError,
     Service,
 )
 
 IPFILTER = "svc:/network/ipfilter:default"
-_IPNAT_CONF = "/etc/ipf/ipnat.conf"
-_IPF_CONF = "/etc/ipf/ipf.conf"
 
 
 # Methods -----------------------------------------------------------------------------------------
@@ -58,6 +54,14 @@ def _stop_zones(context: Context) -> None:
     context.host.zones.halt_all()
 
 
+def _start_console_login(context: Context) -> None:
+    """ttymon on the console, under the name and arguments by which scripts look for it."""
+    prompt = f"{context.host.nodename(context.zone)} console login: "
+    line = f"/usr/lib/saf/ttymon -g -d /dev/console -l console -m ldterm,ttcompat -h -p {prompt}"
+    argv = ["/usr/bin/bash", "-c", 'exec -a "$0" /usr/lib/saf/ttymon infinity', line]
+    context.process = context.host.runtime.start(context.zone, argv, context.log)
+
+
 def _run_scripts(context: Context, directory: str) -> None:
     """What /sbin/rc2 and /sbin/rc3 do: the scripts K* with ``stop``, then S* with ``start``."""
     place = context.host.path(context.zone, directory)
@@ -80,47 +84,6 @@ def _start_multi_user(context: Context) -> None:
 
 def _start_multi_user_server(context: Context) -> None:
     _run_scripts(context, "/etc/rc3.d")
-
-
-def _start_ipfilter(context: Context) -> None:
-    """Enable filtering, render the policy, load ipnat.conf, as the service's method does."""
-    state = filters(context.host)
-    ipf_conf = context.host.path(context.zone, _IPF_CONF)
-    ipnat_conf = context.host.path(context.zone, _IPNAT_CONF)
-    has_rules = ipf_conf.is_file() and any(
-        line.strip() and not line.lstrip().startswith("#")
-        for line in ipf_conf.read_text(errors="surrogateescape").splitlines()
-    )
-    if context.get("config/version") in (None, "0"):
-        # The first start adopts a file of rules that is already there.
-        if has_rules:
-            context.put("firewall_config_default/policy", "astring", "custom")
-        context.put("config/version", "count", "1")
-    policy = context.get("firewall_config_default/policy")
-    if policy == "custom":
-        if has_rules:
-            raise MethodError(EXIT_ERR_CONFIG, f"{_IPF_CONF}: filter rules are not emulated")
-        if not ipf_conf.is_file() and not ipnat_conf.is_file():
-            return
-    elif policy not in (None, "none"):
-        raise MethodError(EXIT_ERR_CONFIG, f"firewall policy '{policy}' is not emulated")
-    if not state.has_device(context.zone):
-        raise MethodError(1, "open device: No such file or directory\nUser/kernel version check failed")
-    plane = state.plane(context.zone)
-    plane.enabled = True
-    plane.rules.clear()
-    result = LoadResult()
-    if ipnat_conf.is_file():
-        text = ipnat_conf.read_bytes().decode("utf-8", "surrogateescape")
-        result = load_text(plane.rules, text)
-    state.apply(context.zone)
-    context.note(result.stderr)
-    if result.status != 0:
-        raise MethodError(EXIT_ERR_CONFIG, f"load of {_IPNAT_CONF} into ipnat failed")
-
-
-def _stop_ipfilter(context: Context) -> None:
-    filters(context.host).set_enabled(context.zone, False)
 
 
 # Delivered services ------------------------------------------------------------------------------
@@ -228,7 +191,13 @@ _BASE = (
     _plain("system/system-log:default", "system log daemon", _LOCAL),
     _plain("system/utmp:default", "utmpx monitoring", _LOCAL),
     _plain("system/sac:default", "SAF service access controller", _LOCAL),
-    _plain("system/console-login:default", "Console login", _MULTI_USER),
+    Service(
+        "svc:/system/console-login:default",
+        "Console login",
+        dependencies=_needs(_MULTI_USER),
+        start=_start_console_login,
+        exec="/lib/svc/method/console-login",
+    ),
     _plain("system/auditd:default", "illumos audit daemon", enabled=False),
     Service(
         f"svc:/{_MULTI_USER}:default",
@@ -260,6 +229,19 @@ _GLOBAL_ONLY = (
     _plain("system/power:default", "power management"),
     _plain("system/dbus:default", "D-BUS message bus"),
     _plain("system/zones-monitoring:default", "zone statistics monitoring"),
+    _plain("network/varpd:default", "virtual ARP daemon", enabled=False),
+    Service(
+        "svc:/system/rcap:default",
+        "resource cap daemon",
+        enabled=False,
+        properties={
+            "config/pressure": ("count", "0"),
+            "config/reconfig_interval": ("count", "60"),
+            "config/walk_interval": ("count", "15"),
+            "config/report_interval": ("count", "5"),
+            "config/rss_sample_interval": ("count", "5"),
+        },
+    ),
     Service(
         "svc:/system/zones:default",
         "Zones autoboot and graceful shutdown",
@@ -304,22 +286,11 @@ def _from_packages(profile: Profile) -> tuple[Service, ...]:
             enabled=False,
             package=profile.ipfilter_package,
             dependencies=(*_needs("system/filesystem/minimal"), restarting),
-            start=_start_ipfilter,
-            stop=_stop_ipfilter,
-            refresh=_start_ipfilter,
+            start=ipfilter.start,
+            stop=ipfilter.stop,
+            refresh=ipfilter.start,
             exec="/lib/svc/method/ipfilter start",
-            properties={
-                "config/version": ("count", "0"),
-                "config/ipf6_config_file": ("astring", "/etc/ipf/ipf6.conf"),
-                "config/ipnat_config_file": ("astring", _IPNAT_CONF),
-                "config/ippool_config_file": ("astring", "/etc/ipf/ippool.conf"),
-                "firewall_config_default/policy": ("astring", "none"),
-                "firewall_config_default/custom_policy_file": ("astring", _IPF_CONF),
-                "firewall_config_default/apply_to": ("astring", ""),
-                "firewall_config_default/exceptions": ("astring", ""),
-                "firewall_config_default/open_ports": ("astring", ""),
-                "firewall_config_override/policy": ("astring", "none"),
-            },
+            properties=ipfilter.PROPERTIES,
         ),
         Service(
             dnsmasq.fmri,
@@ -329,6 +300,16 @@ def _from_packages(profile: Profile) -> tuple[Service, ...]:
             dependencies=needs,
             start=start_dnsmasq,
             exec=f"{dnsmasq.binary} -C {dnsmasq.config}",
+        ),
+        Service(
+            profile.haproxy.fmri,
+            "HAProxy",
+            enabled=False,
+            package=profile.haproxy.package,
+            dependencies=_needs("milestone/network", _LOCAL),
+            start=haproxy.start,
+            refresh=haproxy.REFRESH[profile.haproxy.refresh],
+            exec=f"{profile.haproxy.binary} -f {profile.haproxy.config}",
         ),
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import logging
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ import struct
 import subprocess
 import termios
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,9 +28,12 @@ import asyncssh
 from asyncssh.stream import SSHTCPStreamSession
 
 from illumos_lab import accounts
-from illumos_lab.faults import Faults
+from illumos_lab.faults import Faults, MaxStartups
 from illumos_lab.journal import Journal
 from illumos_lab.linux import LinuxKernel, LinuxRuntime
+from illumos_lab.sshline import Line
+
+_log = logging.getLogger(__name__)
 
 _SFTP_SERVER = "/usr/lib/ssh/sftp-server"
 _TIOCSPTLCK = 0x40045431
@@ -43,11 +47,20 @@ class Channel:
     Attributes:
         connection, number: see `illumos_lab.journal.Entry`.
         drop: cuts the whole connection off, without a goodbye.
+        freeze: lets nothing through any more on the whole connection.
+        frozen: whether nothing goes through now.
+        lost: whether the connection has ended.
     """
 
     connection: int
     number: int
     drop: Callable[[], None]
+    freeze: Callable[[], None]
+    frozen: Callable[[], bool]
+    lost: Callable[[], bool]
+
+
+_MANY_CHANNELS = 500
 
 
 class SshServer:
@@ -57,7 +70,7 @@ class SshServer:
         runtime, kernel: the host's machine.
         faults: what may go wrong.
         journal: where connections and channels are counted.
-        search_path: ``PATH`` of a login.
+        search_path: ``PATH`` of a login where /etc/default/login has none.
         user_key: public key, in OpenSSH form, that may log in as anybody.
         host_key: file of the host's private key, made when absent.
     """
@@ -78,13 +91,16 @@ class SshServer:
         self.journal = journal
         self.search_path = search_path
         self.user_key = asyncssh.import_public_key(user_key)
-        self.channels: dict[int, Channel] = {}
+        self._channels: dict[int, Channel] = {}
         self.loop = asyncio.new_event_loop()
         if not host_key.exists():
             key = asyncssh.generate_private_key("ssh-ed25519")
             key.write_private_key(str(host_key))
             host_key.chmod(0o600)
-        self._host_key = asyncssh.read_private_key(str(host_key))
+        self._own_host_key = self._host_key = asyncssh.read_private_key(str(host_key))
+        self._lines: set[Line] = set()
+        self._startups = 0
+        self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="sshd", daemon=True)
 
     @property
@@ -92,6 +108,30 @@ class SshServer:
         """The host's public key in OpenSSH form, without comment."""
         words = self._host_key.export_public_key().decode().split()
         return " ".join(words[:2])
+
+    def change_host_key(self) -> None:
+        """Show another key to new connections, as a host does that was installed afresh."""
+        self._host_key = asyncssh.generate_private_key("ssh-ed25519")
+
+    def restore_host_key(self) -> None:
+        """Show the host's own key again."""
+        self._host_key = self._own_host_key
+
+    def faults_changed(self, *, thaw: bool = False) -> None:
+        """Let go what need not wait any more.
+
+        Args:
+            thaw: also what a fault of a command has frozen.
+        """
+
+        def release() -> None:
+            for line in self._lines:
+                if thaw:
+                    line.thaw()
+                else:
+                    line.flush()
+
+        self.loop.call_soon_threadsafe(release)
 
     def start(self, port: int) -> int:
         """Listen on the machine's loopback, and on port 22 of the host itself.
@@ -119,33 +159,86 @@ class SshServer:
 
     async def _listen(self, listener: socket.socket) -> None:
         listener.setblocking(False)
-        await asyncssh.listen(
-            sock=listener,
-            server_factory=lambda: _Server(self),
-            server_host_keys=[self._host_key],
-            encoding=None,
-            line_editor=False,
-            server_version="OpenSSH_9.6",
-            allow_scp=False,
-            keepalive_interval=0,
-        )
+        self._keep(self._accept(listener))
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, listener: socket.socket) -> None:
+        while True:
+            client, _ = await self.loop.sock_accept(listener)
+            if MaxStartups.parse(self.faults.login.max_startups).refuses(self._startups):
+                with client, contextlib.suppress(OSError):
+                    client.send(b"Exceeded MaxStartups\r\n")
+                continue
+            self._startups += 1
+            self._keep(self._serve(client))
+
+    async def _serve(self, client: socket.socket) -> None:
+        """Take a connection through login; what comes after that is up to its callbacks."""
+        try:
+            peer = (*client.getpeername(), *client.getsockname())
+            line = Line(lambda: self.faults.login.latency, lambda: self.faults.login.frozen)
+            inner = await line.open(client)
+            self._lines = {line, *(old for old in self._lines if not old.closed)}
+            await asyncssh.run_server(
+                inner,
+                server_factory=lambda: _Server(self, line, peer),
+                server_host_keys=[self._host_key],
+                encoding=None,
+                line_editor=False,
+                server_version="OpenSSH_9.6",
+                allow_scp=False,
+                keepalive_interval=0,
+            )
+        except (OSError, asyncssh.Error) as error:
+            _log.info("a connection did not log in: %s", error)
+        finally:
+            self._startups -= 1
 
     def channel_of(self, session: int) -> Channel | None:
         """The channel whose session a process belongs to."""
-        return self.channels.get(session)
+        return self._channels.get(session)
+
+    def add_channel(self, session: int, channel: Channel | None) -> None:
+        """Remember which channel a new session came by, or that it came by none."""
+        if channel is None:
+            self._channels.pop(session, None)
+            return
+        if len(self._channels) >= _MANY_CHANNELS:
+            self._channels = {
+                leader: old
+                for leader, old in list(self._channels.items())
+                if not old.lost() or Path(f"/proc/{leader}").exists()
+            }
+        self._channels[session] = channel
 
 
 class _Server(asyncssh.SSHServer):
-    """One connection."""
+    """One connection.
 
-    def __init__(self, owner: SshServer) -> None:
+    Args:
+        owner: the host's sshd.
+        line: what lies between it and the client.
+        peer: client address and port, server address and port.
+    """
+
+    def __init__(self, owner: SshServer, line: Line, peer: tuple[str, int, str, int]) -> None:
         self.owner = owner
+        self.line = line
+        self.peer = peer
+        self.lost = False
         self.sessions: set[_Session] = set()
         self.number = 0
         self.connection: asyncssh.SSHServerConnection | None = None
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self.connection = conn
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
 
     def begin_auth(self, username: str) -> bool:
         banner = self.owner.faults.login.banner
@@ -212,12 +305,17 @@ class _Server(asyncssh.SSHServer):
         if self.connection is not None:
             self.owner.loop.call_soon_threadsafe(self.connection.abort)
 
-    def peer(self) -> tuple[str, int, str, int]:
-        """Client address and port, server address and port."""
-        assert self.connection is not None
-        client = self.connection.get_extra_info("peername")
-        server = self.connection.get_extra_info("sockname")
-        return (client[0], client[1], server[0], server[1])
+    def channel(self) -> Channel:
+        """A new channel of this connection, counted."""
+        number = self.owner.journal.channel_opened()
+        return Channel(
+            self.number,
+            number,
+            drop=self.drop,
+            freeze=self.line.freeze,
+            frozen=lambda: self.line.frozen,
+            lost=lambda: self.lost,
+        )
 
     @property
     def user(self) -> str:
@@ -288,10 +386,10 @@ class _Session(asyncssh.SSHServerSession[bytes]):
     # The process ---------------------------------------------------------------------------------
     async def _start(self) -> None:
         login = self._owner.faults.login
-        if login.noise and not self._subsystem:
+        # sftp is played by sshd itself (internal-sftp): no shell reads its start-up files.
+        if not self._subsystem:
             self._channel.write(login.noise.encode())
-        if login.latency:
-            await asyncio.sleep(login.latency)
+            self._channel.write_stderr(login.noise_stderr.encode())
         try:
             await self._spawn()
         except OSError as error:
@@ -306,8 +404,7 @@ class _Session(asyncssh.SSHServerSession[bytes]):
         argv = [shell, "-l"] if self._command is None else [shell, "-c", self._command]
         env = self._environment(account, shell)
         theirs, ours = self._files(account)
-        number = self._owner.journal.channel_opened()
-        channel = Channel(self._server.number, number, self._server.drop)
+        channel = self._server.channel()
 
         def start() -> subprocess.Popen[bytes]:
             process = self._owner.runtime.popen(
@@ -321,7 +418,7 @@ class _Session(asyncssh.SSHServerSession[bytes]):
                 stderr=theirs[2],
                 terminal=self._terminal is not None,
             )
-            self._owner.channels[process.pid] = channel
+            self._owner.add_channel(process.pid, channel)
             return process
 
         try:
@@ -336,12 +433,12 @@ class _Session(asyncssh.SSHServerSession[bytes]):
         await self._connect(ours)
 
     def _environment(self, account: accounts.Account, shell: str) -> dict[str, str]:
-        client, client_port, server, server_port = self._server.peer()
+        client, client_port, server, server_port = self._server.peer
         env = {
             "USER": account.name,
             "LOGNAME": account.name,
             "HOME": account.home,
-            "PATH": self._owner.search_path,
+            "PATH": self._search_path(account),
             "MAIL": f"/var/mail/{account.name}",
             "SHELL": shell,
             "TZ": "UTC",
@@ -353,7 +450,18 @@ class _Session(asyncssh.SSHServerSession[bytes]):
         for name, value in self._channel.get_environment().items():
             if name == "LANG" or name.startswith("LC_"):
                 env[name] = value
-        return env
+        return env | self._owner.faults.login.env
+
+    def _search_path(self, account: accounts.Account) -> str:
+        """``PATH``, or for root ``SUPATH``, of /etc/default/login."""
+        wanted = "PATH" if account.uid else "SUPATH"
+        with contextlib.suppress(OSError):
+            file = self._owner.runtime.root / "etc/default/login"
+            for line in file.read_text(errors="replace").splitlines():
+                name, equals, value = line.partition("=")
+                if equals and name.strip() == wanted:
+                    return value.strip()
+        return self._owner.search_path
 
     def _files(self, account: accounts.Account) -> tuple[list[int], list[int]]:
         """Descriptors 0, 1, 2 for the process, and our ends of them."""
@@ -389,7 +497,6 @@ class _Session(asyncssh.SSHServerSession[bytes]):
         loop = self._owner.loop
         writer = os.fdopen(ours[0], "wb", 0)
         transport, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, writer)
-        self._stdin = transport
         for index, fd in enumerate(ours[1:]):
             extended = asyncssh.EXTENDED_DATA_STDERR if index else None
             self._open_outputs += 1
@@ -397,9 +504,10 @@ class _Session(asyncssh.SSHServerSession[bytes]):
             protocol = _Output(self, extended)
             output, _ = await loop.connect_read_pipe(partial(_same, protocol), reader)
             self._outputs.append(output)
-        if self._early:
-            self._stdin.write(bytes(self._early))
-            self._early.clear()
+        # Only now: what has come in the meantime goes first.
+        self._stdin = transport
+        self._stdin.write(bytes(self._early))
+        self._early.clear()
         if self._eof:
             self.eof_received()
         pidfd = os.pidfd_open(self._process.pid)

@@ -118,16 +118,36 @@ class Host:
 
     def fault(self, pattern: str, **effects: Any) -> None:
         """Make commands fail (see `illumos_lab.faults.Fault` for the effects)."""
-        fault = {"pattern": pattern, **effects}
-        self._lab.ask_host(self.name, {"op": "fault", "fault": fault})
+        self._lab.fault(self.name, fault={"pattern": pattern, **effects})
 
     def login(self, **effects: Any) -> None:
-        """Change how logins look (see `illumos_lab.faults.Login`)."""
-        self._lab.ask_host(self.name, {"op": "fault", "login": effects})
+        """Change the line to sshd, its limits and how logins look (see `illumos_lab.faults.Login`)."""
+        self._lab.fault(self.name, login=effects)
+
+    def hold_lock(self, zone: str, seconds: float) -> None:
+        """Hold the lock of a zone, for which a zoneadm that changes the zone has to wait."""
+        self._lab.fault(self.name, lock={"zone": zone, "seconds": seconds})
+
+    def new_host_key(self) -> str:
+        """Show a new host key, which it gives, to who connects from now on; known_hosts keeps the old."""
+        key: str = self._lab.fault(self.name, new_host_key=True)["new_host_key"]
+        return key
+
+    def disk_free(self, size: int) -> None:
+        """Leave so many bytes free on the disk; 0 makes it full.
+
+        Raises:
+            LabError: the host keeps its files on the machine's own disk.
+        """
+        self._lab.fault(self.name, disk_free=size)
+
+    def weather(self) -> dict[str, Any]:
+        """All faults that are set."""
+        return self._lab.fault(self.name)
 
     def clear_faults(self) -> None:
-        """Remove all faults."""
-        self._lab.ask_host(self.name, {"op": "fault", "clear": True})
+        """Remove all faults, and let go what they hold up."""
+        self._lab.fault(self.name, clear=True)
 
     def reboot(self) -> None:
         """Switch the host off and on, and wait until it answers."""
@@ -175,9 +195,7 @@ class Lab:
             lab.start(tied=True, remove=temporary)
             lab.up(hosts, profile=profile, time_scale=time_scale)
         except BaseException:
-            lab.down()
-            if temporary:
-                shutil.rmtree(place, ignore_errors=True)
+            cls(lab, hosts, temporary=temporary).stop()
             raise
         return cls(lab, hosts, temporary=temporary)
 
@@ -210,9 +228,11 @@ class Lab:
 
     def stop(self) -> None:
         """End the lab; a temporary one leaves nothing behind."""
-        self._lab.down()
-        if self._temporary:
-            shutil.rmtree(self.directory, ignore_errors=True)
+        try:
+            self._lab.down()
+        finally:
+            if self._temporary:
+                shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self) -> Lab:
         return self

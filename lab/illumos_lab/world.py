@@ -31,9 +31,10 @@ from typing import Any
 
 from illumos_lab import protocol
 from illumos_lab.files import CONTROL_SOCKET, PRISTINE, REBOOT_STATUS, WORLD_SOCKET, LabFiles
-from illumos_lab.linux import syscalls
+from illumos_lab.linux import disk, syscalls
 from illumos_lab.linux.netns import Netns
 from illumos_lab.linux.network import BRIDGE_OPTIONS, STACK_SYSCTLS
+from illumos_lab.linux.runtime import in_user_namespace
 from illumos_lab.processes import wait_or_end
 from illumos_lab.protocol import Caller, LabError, Message
 
@@ -43,6 +44,7 @@ OUTSIDE_NAME = "outside.example"
 OUTSIDE_ADDRESS = "198.51.100.80"
 _GATEWAY = "192.0.2.1/24"
 _GATEWAY_OUTSIDE = "198.51.100.1"
+_STOP_SECONDS = 5.0
 
 
 @dataclass
@@ -52,17 +54,33 @@ class _HostProcess:
     process: subprocess.Popen[bytes]
     stopping: bool = False
 
+    def end(self) -> None:
+        """Wait until it has ended by itself, but not for ever."""
+        try:
+            self.process.wait(timeout=_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
 
 class World:
-    """A running lab."""
+    """A running lab.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        directory: the lab's directory.
+        passing: the lab's files are not wanted after its end.
+    """
+
+    def __init__(self, directory: Path, *, passing: bool = False) -> None:
         self._files = LabFiles(directory)
+        self._passing = passing
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None]
         self._jobs = queue.SimpleQueue()
         self._hosts: dict[str, _HostProcess] = {}
         self._prepared: set[str] = set()
         self._lock = threading.Lock()
+        # Nobody writes there: its far end is at its end when this process has gone.
+        self._lifeline, self._held_end = os.pipe()
         self._wire = Netns.create()
         self._outside = Netns.create()
         self._make_network()
@@ -150,7 +168,7 @@ class World:
         host.stopping = True
         with contextlib.suppress(OSError, LabError):
             protocol.request(self._files.host(name) / CONTROL_SOCKET, {"op": "stop"})
-        host.process.wait()
+        host.end()
         with self._lock:
             self._hosts.pop(name, None)
         self._await_host(name, self._in_main(partial(self._power_on, name)))
@@ -160,7 +178,7 @@ class World:
         directory = self._files.host(name)
         directory.mkdir(parents=True, exist_ok=True)
         if name not in self._prepared:
-            _prepare_storage(directory)
+            _prepare_storage(directory, self._passing)
             self._prepared.add(name)
         ready, writer = os.pipe()
         with (directory / "log").open("ab") as log:
@@ -168,12 +186,12 @@ class World:
                 [
                     *("setpriv", "--pdeathsig", "KILL"),
                     *(sys.executable, "-m", "illumos_lab.daemon", str(self._files.directory)),
-                    *(name, str(self._wire.fd), str(writer)),
+                    *(name, str(self._wire.fd), str(writer), str(self._lifeline)),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=(self._wire.fd, writer),
+                pass_fds=(self._wire.fd, writer, self._lifeline),
                 start_new_session=True,
             )
         os.close(writer)
@@ -233,29 +251,27 @@ class World:
         for host in hosts.values():
             host.process.terminate()
         for host in hosts.values():
-            try:
-                host.process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                host.process.kill()
-                host.process.wait()
+            host.end()
+        for name in self._prepared:
+            disk.unmount(self._files.host(name))
 
 
-def _prepare_storage(directory: Path) -> None:
-    """Where a host's directory cannot hold layers of overlays, keep them in memory until ``down``.
+def _prepare_storage(directory: Path, passing: bool) -> None:
+    """Keep a host's files in memory until ``down`` where that is better or cannot be helped.
 
-    That is so in most containers, whose own root is an overlay.
+    It is better for a lab that is removed at its end: its disk can be made to be full. It cannot be helped
+    where the directory cannot hold layers of overlays, as in most containers, whose own root is an overlay.
     """
     kind = subprocess.run(
         ["stat", "--file-system", "--format=%T", directory], capture_output=True, text=True
     ).stdout.strip()
-    if kind != "overlayfs":
+    if kind == "overlayfs":
+        _log.warning("%s is on an overlay: the state of the host is kept in memory", directory)
+    # In a user namespace older kernels give memory no extended attributes, which overlays need.
+    elif not passing or in_user_namespace():
         return
-    _log.warning("%s is on an overlay: the state of the host is kept in memory", directory)
     (directory / PRISTINE).unlink(missing_ok=True)
-    for name in ("state", "zones"):
-        place = directory / name
-        place.mkdir(exist_ok=True)
-        syscalls.mount("illumos-lab", str(place), "tmpfs", 0, "mode=755")
+    disk.mount(directory)
 
 
 # The outside -------------------------------------------------------------------------------------
@@ -345,7 +361,7 @@ def main() -> None:
     os.set_inheritable(options.ready, False)
     with os.fdopen(options.ready, "w") as ready:
         try:
-            world = World(directory)
+            world = World(directory, passing=options.remove)
             LabFiles(directory).make_user_key()
             protocol.serve(protocol.listen(directory / WORLD_SOCKET), world.handle)
         except Exception as error:
@@ -358,11 +374,17 @@ def main() -> None:
     if options.lifeline is not None:
         os.set_inheritable(options.lifeline, False)
         threading.Thread(target=_stop_at_end_of_file, args=(options.lifeline, world), daemon=True).start()
-    world.run()
-    (directory / WORLD_SOCKET).unlink(missing_ok=True)
-    if options.remove:
-        shutil.rmtree(directory, ignore_errors=True)
-    os._exit(0)
+    try:
+        world.run()
+        (directory / WORLD_SOCKET).unlink(missing_ok=True)
+        if options.remove:
+            shutil.rmtree(directory, ignore_errors=True)
+    except Exception:
+        _log.exception("the lab has come to grief")
+    finally:
+        # Whatever its threads still do: the hosts end with this process.
+        logging.shutdown()
+        os._exit(0)
 
 
 def _stop_at_end_of_file(fd: int, world: World) -> None:

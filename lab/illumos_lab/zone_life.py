@@ -7,6 +7,7 @@ import time
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING
 
+from illumos_lab import zone_mounts
 from illumos_lab.ip import IpStack
 from illumos_lab.links import DladmError, LinkError
 from illumos_lab.zone_brands import BRANDS
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 _SHUTDOWN_SECONDS = 0.5
 _DOWN_SECONDS = 0.2
 _BOOT_SECONDS = 0.3
-# Directories of a sparse zone's image, which come with its root.
-_IMAGE_DIRECTORIES = ("/usr", "/sbin", "/platform", "/lib")
 
 
 def pause(host: Host, seconds: float) -> None:
@@ -53,12 +52,10 @@ def ready(host: Host, zone: str) -> None:
             host.runtime.mount_zone_root(configuration.zonepath)
         except OSError as error:
             raise ZoneadmdError(f"could not mount {configuration.zonepath}/root") from error
-        for filesystem in configuration.filesystems():
-            if filesystem.dir not in _IMAGE_DIRECTORIES:
-                raise ZoneadmdError(f"fs resources are not emulated by illumos-lab: {filesystem.dir}")
         active = host.zones.enter_kernel(zone, configuration)
         try:
             _write_snapshot(host, active)
+            zone_mounts.mount_filesystems(host, active)
             if configuration.exclusive_ip:
                 _ready_exclusive(host, active)
             else:
@@ -180,6 +177,7 @@ def boot(host: Host, zone: str) -> None:
             _release(host, active)
             raise ZoneadmdError(f"could not start zone: {error.strerror}") from error
         active.state = RUNNING
+        zone_mounts.add_devices(host, active)
         host.smf.start(zone)
 
 
@@ -235,6 +233,7 @@ def _release(host: Host, active: ActiveZone) -> None:
             host.stacks[GLOBAL].remove_logical(interface, address)
     if stack is not None:
         host.runtime.destroy_stack(zone)
+    zone_mounts.unmount_all(host, active)
     (host.root / f"var/run/zones/{zone}.snapshot.xml").unlink(missing_ok=True)
     host.zones.leave_kernel(zone)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from illumos_lab.rctls import Values
 from illumos_lab.zonecfg.model import Configuration
 
 GLOBAL = "global"
@@ -23,6 +25,9 @@ class ActiveZone:
         lent: links that were given to it.
         logical: logical interfaces of the global zone that carry its addresses, as (interface, address).
         made_links: vnics that were made for it and go when it halts.
+        mounts: directories and devices that were mounted into it, seen from outside, in order.
+        rctls: its resource controls.
+        memory_cap: bytes of memory that rcapd lets it have; None for all.
     """
 
     name: str
@@ -32,6 +37,9 @@ class ActiveZone:
     lent: list[str] = field(default_factory=list)
     logical: list[tuple[str, str]] = field(default_factory=list)
     made_links: list[str] = field(default_factory=list)
+    mounts: list[Path] = field(default_factory=list)
+    rctls: Values = field(default_factory=dict)
+    memory_cap: int | None = None
 
 
 class ZoneadmdError(Exception):

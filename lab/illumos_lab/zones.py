@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from illumos_lab import zone_life
+from illumos_lab import rctls, zone_life
 from illumos_lab.zone_states import (
     CONFIGURED,
     GLOBAL,
@@ -31,6 +31,7 @@ class Zones:
 
     Attributes:
         store: their configurations and templates.
+        global_rctls: resource controls of the global zone.
     """
 
     def __init__(self, host: Host) -> None:
@@ -39,6 +40,7 @@ class Zones:
         self._active: dict[str, ActiveZone] = {}
         self._next_id = 1
         self._locks: dict[str, threading.RLock] = {}
+        self.global_rctls = rctls.initial(host.profile, None)
 
     # Reading -------------------------------------------------------------------------------------
 
@@ -146,7 +148,14 @@ class Zones:
     def enter_kernel(self, zone: str, configuration: Configuration) -> ActiveZone:
         """Make a zone exist in the kernel, in state ready."""
         with self._host.lock:
-            made = ActiveZone(zone, self._next_id, configuration)
+            mcap = configuration.single("mcap")
+            made = ActiveZone(
+                zone,
+                self._next_id,
+                configuration,
+                rctls=rctls.initial(self._host.profile, configuration),
+                memory_cap=int(mcap.get("physcap")) if mcap is not None else None,
+            )
             self._next_id += 1
             self._active[zone] = made
         return made

@@ -105,13 +105,17 @@ def test_a_zone_is_halted_and_started_by_its_state(host, stack):
 
 def test_a_router_makes_and_owns_its_etherstub_and_takes_a_second_network(host, stack):
     shop = stack()
-    networks = [{"subnet": "10.10.0.0/24"}]
-    gw = {"type": "illumos:RouterZone", "properties": {"name": "gw", "publicAddress": "192.0.2.100/24"}}
-    shop.write({"gw": {**gw, "properties": gw["properties"] | {"networks": networks}}}).up()
+
+    def gw(*networks):
+        properties = {"name": "gw", "publicAddress": "192.0.2.100/24", "networks": list(networks)}
+        return {"type": "illumos:RouterZone", "properties": properties}
+
+    first = {"subnet": "10.10.0.0/24"}
+    second = {"subnet": "10.20.0.0/26", "address": "10.20.0.62", "domain": "lan.example"}
+    shop.write({"gw": gw(first)}).up()
     shop.expect_no_change()
-    networks = [{"subnet": "10.20.0.0/26", "address": "10.20.0.62", "domain": "lan.example"}, *networks]
     db = zone("db", address="10.20.0.5", router="${gw.id}")
-    shop.write({"gw": {**gw, "properties": gw["properties"] | {"networks": networks}}, "db": db})
+    shop.write({"gw": gw(second, first), "db": db})
     assert "zone gw will be rebooted" in shop.preview(
         "--target", "urn:pulumi:test::test::illumos:index:RouterZone::gw"
     )

@@ -123,9 +123,8 @@ def test_zones_made_by_hand_and_by_another_stack_are_imported_without_a_differen
 def test_a_host_that_cannot_be_reached_is_not_read_as_empty(host, stack, lab, tmp_path):
     shop = stack()
     shop.write({"lan": LAN}).up()
-    port = re.search(r"Port (\d+)", lab.ssh_config.read_text())[1]
     away = tmp_path / "ssh_config"
-    away.write_text(lab.ssh_config.read_text().replace(f"Port {port}", "Port 1"))
+    away.write_text(re.sub(r"Port \d+", "Port 1", lab.ssh_config.read_text()))
     config = shop.environment["ILLUMOS_SSH_CONFIG"]
     shop.environment["ILLUMOS_SSH_CONFIG"] = str(away)
     try:

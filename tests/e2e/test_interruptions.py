@@ -33,6 +33,7 @@ def test_ctrl_c_in_an_install_leaves_a_state_that_the_next_up_finishes(times, ho
     running = subprocess.Popen(
         command, cwd=shop.program, env=shop.environment, stdout=subprocess.PIPE, text=True
     )
+    assert running.stdout is not None
     for line in running.stdout:
         if "installing zone web" in line:
             break

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation, Spawn
 from illumos_lab.ip import IpStack
-from illumos_lab.kernel import Interface, NatRule, Network
+from illumos_lab.kernel import Interface, NatRule, Network, OverlayTarget, PacketRule
 from illumos_lab.links import LinkTable
 from illumos_lab.profile import OMNIOS, Profile
 
@@ -60,6 +60,17 @@ class FakeKernel:
     def create_vnic(self, name: str, over: str, mac: str, vid: int, mtu: int) -> None:
         self._record("create_vnic", name, over, mac, vid, mtu)
 
+    def create_overlay(
+        self, name: str, mtu: int, vnetid: int, listen: tuple[str, int], targets: tuple[OverlayTarget, ...]
+    ) -> None:
+        self._record("create_overlay", name, mtu, vnetid, listen, targets)
+
+    def set_overlay_target(self, name: str, target: OverlayTarget) -> None:
+        self._record("set_overlay_target", name, target)
+
+    def pair_simnets(self, name: str, peer: str) -> None:
+        self._record("pair_simnets", name, peer)
+
     def delete_link(self, name: str) -> None:
         self._record("delete_link", name)
 
@@ -100,6 +111,9 @@ class FakeKernel:
 
     def set_nat(self, zone: str, rules: tuple[NatRule, ...]) -> None:
         self._record("set_nat", zone, rules)
+
+    def set_filter(self, zone: str, rules: tuple[PacketRule, ...], generation: int) -> None:
+        self._record("set_filter", zone, rules, generation)
 
     def start_dhcp_client(self, zone: str, link: str) -> None:
         self._record("start_dhcp_client", zone, link)
@@ -205,6 +219,18 @@ class FakeRuntime:
             else:
                 path.unlink()
         root.rmdir()
+
+    def move_zone_root(self, zonepath: str, new: str) -> None:
+        self.calls.append(("move_zone_root", zonepath, new))
+
+    def mount(self, source: Path | None, target: Path, *, read_only: bool = False) -> None:
+        self.calls.append(("mount", source, target, read_only))
+
+    def unmount(self, target: Path) -> None:
+        self.calls.append(("unmount", target))
+
+    def processes(self, zone: str) -> list[int]:
+        return []
 
 
 class FakeZones:

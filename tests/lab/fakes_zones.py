@@ -36,6 +36,9 @@ class FakePackages:
         self.populated: list[tuple[str, list[str]]] = []
         self.missing: set[str] = set()
 
+    def all_installed(self, zone_root: Path) -> list[Any]:
+        return []
+
     def populate(self, zone_root: Path, brand: str, packages: list[str]) -> None:
         for package in packages:
             if package in self.missing:

@@ -7,12 +7,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from fakes import FakeHost, fake_host
 
 from illumos_lab.commands import dladm
 from illumos_lab.invocation import Invocation
 from illumos_lab.links import LinkError
 from illumos_lab.profile import OPENINDIANA
+from tests.lab.fakes import FakeHost, fake_host
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fakes import FakeHost, fake_host
+
+from tests.lab.fakes import FakeHost, fake_host
 
 
 @pytest.fixture
@@ -24,6 +25,18 @@ def test_addresses_have_a_label_and_two_blanks(host: FakeHost) -> None:
     assert host.run(*show, "flow,link,ipaddr").stdout == "f1:v0:LCL\\:10.0.0.5/32  \n"
     shown = host.run("flowadm", "show-flowprop", "-c", "-o", "property,value,default", "f1")
     assert shown.stdout == "maxbw:   10:\npriority:low:medium\n"
+
+
+def test_attributes_and_properties_may_come_one_by_one(host: FakeHost) -> None:
+    host.run("flowadm", "remove-flow", "f1")
+    line = "add-flow -l v0 -a transport=tcp -a local_port=80 -p maxbw=10M -p priority=low f2"
+    assert host.run("flowadm", *line.split()) == (0, "", "")
+    shown = host.run("flowadm", "show-flow", "-p", "-o", "proto,lport", "f2")
+    assert shown.stdout == "tcp:80\n"
+    line = "set-flowprop -p maxbw=20M -p priority=high f2"
+    assert host.run("flowadm", *line.split()) == (0, "", "")
+    shown = host.run("flowadm", "show-flowprop", "-c", "-o", "property,value", "f2")
+    assert shown.stdout == "maxbw:   20\npriority:high\n"
 
 
 @pytest.mark.parametrize(

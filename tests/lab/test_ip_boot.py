@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fakes import FakeHost, fake_host
+
+from tests.lab.fakes import FakeHost, fake_host
 
 
 @pytest.fixture
@@ -57,6 +58,7 @@ def test_hostname_file_and_defaultrouter(zone: tuple[FakeHost, Path]) -> None:
         ("10.1.2.5 netmask 255.255.255.0 up\n", ["v0/?:static:10.1.2.5/24"]),
         ("inet 10.1.2.5/24 broadcast + up\n", ["v0/?:static:10.1.2.5/24"]),
         ("10.1.2.5\n", ["v0/?:static:10.1.2.5/8"]),
+        ("10.1.2.5/\n", ["v0/?:static:10.1.2.5/8"]),
         ("web\n", ["v0/?:static:10.1.2.9/8"]),
         (
             "10.1.2.5/24\naddif 10.1.2.6/24 up\n",
@@ -143,3 +145,12 @@ def test_halt_forgets_what_was_active(zone: tuple[FakeHost, Path]) -> None:
     stack.boot()
     show = ("ipadm", "show-ifprop", "-c", "-o", "current", "-p", "forwarding", "-m", "ipv4", "v0")
     assert host.run(*show, zone="web").stdout == "off\n"
+
+
+def test_an_address_from_the_global_zone_without_prefix_has_that_of_its_class(
+    zone: tuple[FakeHost, Path],
+) -> None:
+    host, _ = zone
+    host.stacks["web"].from_gz = {"v0": ["10.1.2.5/"]}
+    host.stacks["web"].boot()
+    assert shown(host) == ["v0/_a:from-gz:10.1.2.5/8"]

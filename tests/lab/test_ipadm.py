@@ -7,7 +7,8 @@ from ipaddress import ip_interface
 from pathlib import Path
 
 import pytest
-from fakes import FakeHost, fake_host
+
+from tests.lab.fakes import FakeHost, fake_host
 
 
 @pytest.fixture

@@ -42,8 +42,8 @@ def test_a_redirected_range_moves_port_by_port() -> None:
     rule = NatRule("rdr", "p0", None, outer, "10.1.2.5", (8080, 8081), (80, 81), ("tcp",))
     text = nft.nat_table([rule], {"p0": "p0"})
     assert (
-        'iifname "p0" ip daddr 192.0.2.100/32 tcp dport 80-81 dnat to 10.1.2.5'
-        " : tcp dport map { 80 : 8080, 81 : 8081 }"
+        'iifname "p0" ip daddr 192.0.2.100/32 meta l4proto { tcp } th dport 80-81 dnat to 10.1.2.5'
+        " : th dport map { 80 : 8080, 81 : 8081 }"
     ) in text
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes import FakeHost, fake_host
 
 from illumos_lab.linux import LinuxKernel
 from illumos_lab.linux.netns import Netns
 from illumos_lab.linux.network import BRIDGE_OPTIONS
+from tests.lab.fakes import FakeHost, fake_host
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces as root")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fakes import FakeHost, fake_host
+
+from tests.lab.fakes import FakeHost, fake_host
 
 GET_TAIL = (
     " recvpipe  sendpipe  ssthresh    rtt,ms rttvar,ms  hopcount      mtu     expire\n"

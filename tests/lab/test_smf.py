@@ -376,13 +376,6 @@ def test_without_the_package_in_the_global_zone_there_is_no_device(tmp_path: Pat
     host.wait_for("gw", IPFILTER, "online")
 
 
-def test_filter_rules_are_not_passed_over(router: ServiceHost) -> None:
-    router.path("gw", "/etc/ipf").mkdir(parents=True, exist_ok=True)
-    router.path("gw", "/etc/ipf/ipf.conf").write_text("block in all\n")
-    assert router.run("svcadm", "-z", "gw", "enable", "-s", IPFILTER).exit == 3
-    assert "not emulated" in log(router, "gw", "network-ipfilter:default")
-
-
 def test_restarting_the_network_restarts_it(router: ServiceHost) -> None:
     router.run("svcadm", "-z", "gw", "enable", "-s", IPFILTER)
     before = len(router.kernel.called("set_nat"))
@@ -413,10 +406,10 @@ def test_dnsmasq_runs_the_real_program_in_the_foreground(router: ServiceHost) ->
     argv = router.runtime.daemons[-1].args
     assert argv[:2] == ["/system/lab/linux/sbin/dnsmasq", "-k"]
     assert argv[-2:] == ["-C", "/etc/opt/ooce/dnsmasq/dnsmasq.conf"]
-    assert router.smf.processes("gw") == {"dnsmasq": 1000}
+    assert router.smf.processes("gw") == {"console-login": 999, "dnsmasq": 1000}
     assert router.run("svcadm", "-z", "gw", "disable", "-s", DNSMASQ).exit == 0
     assert router.runtime.daemons[-1].returncode == -15
-    assert router.smf.processes("gw") == {}
+    assert router.smf.processes("gw") == {"console-login": 999}
 
 
 def test_restart_starts_a_new_one(router: ServiceHost) -> None:

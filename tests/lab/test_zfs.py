@@ -216,3 +216,28 @@ def test_the_pool(host: ServiceHost) -> None:
     assert host.run("zpool", "get", "-H", "-o", "value", "health", "rpool").stdout == "ONLINE\n"
     assert host.run("zpool", "create", "tank", "c1t1d0").exit == 1
     assert host.run("zpool", "frobnicate").exit == 2
+
+
+def test_a_volume_has_a_size_in_whole_blocks(host: ServiceHost) -> None:
+    assert host.run("zfs", "create", "-b", "4K", "-V", "1M", "rpool/disk").exit == 0
+    get = ("get", "-Hp", "-o", "property,value,source", "volsize,volblocksize", "rpool/disk")
+    assert host.run("zfs", *get).stdout == "volsize\t1048576\tlocal\nvolblocksize\t4096\t-\n"
+    assert host.run("zfs", "set", "volsize=2M", "rpool/disk") == (0, "", "")
+    assert host.run("zfs", "get", "-H", "-o", "value", "volsize", "rpool/disk").stdout == "2M\n"
+    failed = "cannot set property for 'rpool/disk': "
+    for value, message in (
+        ("volsize=5000", "'volsize' must be a multiple of volume block size (4K)"),
+        ("volsize=much", "bad numeric value 'much'"),
+        ("volblocksize=8K", "'volblocksize' is readonly"),
+    ):
+        assert host.run("zfs", "set", value, "rpool/disk") == (1, "", f"{failed}{message}\n")
+    assert host.run("zfs", "set", "volsize=1M", "rpool/zones") == (
+        1,
+        "",
+        "cannot set property for 'rpool/zones': 'volsize' does not apply to datasets of this type\n",
+    )
+    assert host.run("zfs", "create", "-b", "3K", "-V", "3M", "rpool/odd") == (
+        1,
+        "",
+        "cannot create 'rpool/odd': 'volblocksize' must be power of 2 from 512B to 128KB\n",
+    )

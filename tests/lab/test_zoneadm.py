@@ -116,13 +116,13 @@ def test_unprivileged_callers_and_other_zones_are_refused(host: Any) -> None:
     assert zoneadm(host, "-z", "web", "boot", privileged=False) == (
         1,
         "",
-        "zoneadm: only a privileged user may boot a zone.\n",
+        "zoneadm: zone 'web': only a privileged user may boot a zone.\n",
     )
     assert zoneadm(host, "-z", "web", "boot", zone="other").stderr == (
-        "zoneadm: must be in the global zone to boot a zone.\n"
+        "zoneadm: zone 'web': must be in the global zone to boot a zone.\n"
     )
     assert zoneadm(host, "-z", "global", "boot").stderr == (
-        "zoneadm: boot operation is invalid for the global zone.\n"
+        "zoneadm: zone 'global': boot operation is invalid for the global zone.\n"
     )
 
 

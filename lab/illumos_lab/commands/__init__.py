@@ -41,9 +41,20 @@ _PROGRAMS = {
     "/sbin/uname": "uname",
     "/usr/bin/pfexec": "pfexec",
     "/usr/bin/profiles": "profiles",
+    "/usr/bin/getent": "getent",
+    "/usr/bin/isainfo": "isainfo",
+    "/usr/bin/prctl": "prctl",
+    "/usr/bin/rcapstat": "rcapstat",
+    "/usr/sbin/prtconf": "prtconf",
+    "/usr/sbin/psrinfo": "psrinfo",
+    "/usr/sbin/rcapadm": "rcapadm",
     "/usr/bin/su": "su",
     "/usr/bin/pgrep": "pgrep",
     "/usr/bin/pkill": "pgrep",
+    "/usr/bin/ps": "ps",
+    "/usr/bin/kstat": "kstat",
+    "/usr/sbin/prtdiag": "prtdiag",
+    "/sbin/swap": "swap",
     "/usr/sbin/shutdown": "power",
     "/sbin/init": "power",
     "/usr/sbin/reboot": "power",
@@ -52,12 +63,12 @@ _PROGRAMS = {
 }
 
 _NOT_EMULATED = """
-/sbin/dlstat /sbin/flowstat /sbin/mount /sbin/umount /sbin/swap /usr/sbin/beadm
+/sbin/dlstat /sbin/flowstat /sbin/mount /sbin/umount /usr/sbin/beadm
 /usr/sbin/dtrace /usr/sbin/fwadm /usr/sbin/groupadd /usr/sbin/imgadm /usr/sbin/ipfs
-/usr/sbin/ipmon /usr/sbin/ippool /usr/sbin/nictagadm /usr/sbin/prtconf /usr/sbin/psrinfo
-/usr/sbin/snoop /usr/sbin/traceroute /usr/sbin/useradd /usr/sbin/usermod /usr/sbin/vmadm
+/usr/sbin/ipmon /usr/sbin/ippool /usr/sbin/modinfo /usr/sbin/nictagadm
+/usr/sbin/smbios /usr/sbin/snoop /usr/sbin/traceroute /usr/sbin/useradd /usr/sbin/usermod /usr/sbin/vmadm
 /usr/sbin/zdump /usr/bin/auths /usr/bin/ppriv /usr/bin/prstat /usr/bin/roles /usr/bin/zonestat
-/usr/bin/psrinfo /usr/bin/truss /usr/bin/vmstat
+/usr/bin/truss /usr/bin/vmstat
 """
 
 PATHS: dict[str, str] = {
@@ -80,10 +91,10 @@ OPTIONAL = frozenset(f"/usr/sbin/{name}" for name in ("ipf", "ipfs", "ipfstat", 
 ONLY_ON = {
     "/usr/bin/pkg": frozenset({"omnios", "openindiana"}),
     "/usr/bin/zap": frozenset({"tribblix"}),
-    "/usr/sbin/fwadm": frozenset[str](),
-    "/usr/sbin/imgadm": frozenset[str](),
-    "/usr/sbin/nictagadm": frozenset[str](),
-    "/usr/sbin/vmadm": frozenset[str](),
+    "/usr/sbin/fwadm": frozenset({"smartos"}),
+    "/usr/sbin/imgadm": frozenset({"smartos"}),
+    "/usr/sbin/nictagadm": frozenset({"smartos"}),
+    "/usr/sbin/vmadm": frozenset({"smartos"}),
 }
 """Programs that only some distributions have."""
 

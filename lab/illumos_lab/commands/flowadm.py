@@ -60,7 +60,7 @@ def add_flow(call: Call) -> int:
     if len(name) > MAX_NAME:
         raise Fatal("flow name too long")
     attributes = _attributes(options)
-    text = options.get("p")
+    text = ",".join(options.all("p"))
     wanted = _list(text, "invalid flow property specified") if text else []
     if call.deferred(options):
         return 0
@@ -81,7 +81,7 @@ def _attributes(options: Options) -> dict[str, str]:
         raise Fatal("invalid flow attribute specified")
     message = "invalid flow attribute specified"
     found = {}
-    for key, values in _list(options.get("a") or "", message):
+    for key, values in _list(",".join(options.all("a")), message):
         if key not in ATTRIBUTES or len(values) != 1:
             raise Fatal(message)
         found[key] = values[0]
@@ -188,7 +188,7 @@ def _change(call: Call, *, reset: bool) -> int:
     flow = _existing(call, options.required_operand())
     if "p" not in options and not reset:
         raise Fatal("flow property must be specified")
-    text = options.get("p") or ",".join(flow.properties)
+    text = ",".join(options.all("p")) or ",".join(flow.properties)
     wanted = _list(text, "invalid flow property specified") if text else []
     if call.deferred(options):
         return 0
@@ -247,11 +247,14 @@ SUBCOMMANDS: dict[str, Callable[[Call], int]] = {
 }
 """What the lab emulates."""
 
+NOT_EMULATED = frozenset({"init-flow", "show-usage"})
+"""What illumos has besides."""
+
 
 def main(host: Host, run: Invocation) -> int:
     """Run flowadm; exit status 0 or 1."""
     subcommand, argv = (run.argv[0], run.argv[1:]) if run.argv else ("show-flow", [])
-    if subcommand in ("init-flow", "show-usage"):
+    if subcommand in NOT_EMULATED:
         run.err(f"{run.name}: {subcommand}: not emulated by the lab\n")
         return 1
     function = SUBCOMMANDS.get(subcommand)

@@ -1,4 +1,4 @@
-"""ipf(8): switch IPFilter of a stack on and off. Filter rules are not emulated and refused.
+"""ipf(8): switch IPFilter of a stack on and off, and load its filter rules.
 
 Options act in the order in which they stand. The zone of -z and -G is the operand.
 """
@@ -15,10 +15,12 @@ from illumos_lab.ipfilter.call import (
     ZoneError,
     check_device,
     read_file,
+    resolver,
     system_error,
     target_zone,
 )
-from illumos_lab.ipfilter.state import filters
+from illumos_lab.ipfilter.load import FilterLoad
+from illumos_lab.ipfilter.state import Plane, filters
 
 _USAGE = (
     "usage: ipf [-6AdDEInoPrRsvVyzZ] [-l block|pass|nomatch|state|nat] [-cc] [-F i|o|a|s|S|u]"
@@ -26,6 +28,13 @@ _USAGE = (
 )
 _VERSION = "v4.1.9 (592)"
 _NOT_REVISION = "User/kernel version check failed\n"
+
+# The switches are bits of one number, to which every -v adds one of them: two make a -n.
+_REMOVE, _VERBOSE, _NOTHING = 0x01, 0x40, 0x80
+_ZERO, _NO_NAMES, _INACTIVE = 0x1000, 0x2000, 0x4000
+_TOGGLES = {"n": _NOTHING, "I": _INACTIVE, "r": _REMOVE, "R": _NO_NAMES, "z": _ZERO}
+
+_DIRECTIONS = {"in": 0x8000, "out": 0x4000}
 
 
 @dataclass
@@ -36,25 +45,49 @@ class _Call:
         host, run: machine and caller.
         operand: the zone named last.
         from_global: option -G.
-        nothing: option -n has been seen.
+        switches: bits of the options seen so far.
+        version: 6 after -6.
     """
 
     host: Host
     run: Invocation
     operand: str | None
     from_global: bool = False
-    nothing: bool = False
+    switches: int = 0
+    version: int = 4
 
-    def open(self) -> str | None:
-        """The zone to act on; None, after a message, when the device cannot be opened."""
+    def has(self, switch: int) -> bool:
+        """A switch is on."""
+        return bool(self.switches & switch)
+
+    def open(self) -> Plane | None:
+        """The plane to act on; None, after a message, when the device cannot be opened."""
         try:
             check_device(self.host, self.run)
-            return target_zone(self.host, self.run, self.operand, self.from_global)
+            return filters(self.host).plane(self.zone(), self.from_global)
         except ZoneError as error:
             self.run.err(str(error))
         except DeviceError as error:
             self.run.err(f"open device: {error}\n")
         return None
+
+    def zone(self) -> str:
+        """The zone to act on."""
+        return target_zone(self.host, self.run, self.operand, self.from_global)
+
+    def open_checked(self) -> Plane | None:
+        """As `open`, for what needs a kernel of the right version besides: None after another message."""
+        if self.has(_NOTHING):
+            return None
+        plane = self.open()
+        if plane is None and not self.zone_fails:
+            self.run.err(_NOT_REVISION)
+        return plane
+
+    def apply(self) -> None:
+        """Make the rules true on the wire. Those set from the global zone are only kept in the books."""
+        if not self.from_global:
+            filters(self.host).apply(self.zone())
 
     @property
     def zone_fails(self) -> bool:
@@ -69,7 +102,7 @@ class _Call:
 def main(host: Host, run: Invocation) -> int:
     """Run ipf. Most failures leave the exit status at 0, as the real program does."""
     try:
-        options, operands = getopt(run.argv, "6AdDEf:F:GIl:noPrRsT:vVyzZ", permute=False)
+        options, operands = getopt(run.argv, "6Ac:dDEf:F:GIl:noPrRsT:vVyzZ", permute=False)
     except (UnknownOptionError, MissingValueError):
         run.err(_USAGE)
         return 1
@@ -89,21 +122,27 @@ def main(host: Host, run: Invocation) -> int:
 
 def _option(call: _Call, letter: str, value: str) -> int:
     match letter:
-        case "n":
-            call.nothing = True
+        case "n" | "I" | "r" | "R" | "z":
+            call.switches ^= _TOGGLES[letter]
+        case "v":
+            call.switches += _VERBOSE
+        case "A":
+            call.switches &= ~_INACTIVE
+        case "6":
+            call.version = 6
         case "E" | "D":
-            return _enable(call, letter == "E")
+            _enable(call, letter == "E")
         case "F":
             return _flush(call, value)
         case "f":
             return _file(call, value)
+        case "s":
+            _swap(call)
         case "V":
             return _version(call)
         case "y":
-            if not call.nothing and (zone := call.open()) is not None and not call.from_global:
-                filters(call.host).apply(zone)
-            call.run.out("filter sync'd\n")
-        case "6" | "A" | "G" | "I" | "v" | "d" | "R":
+            _resynchronize(call)
+        case "G" | "o":
             pass
         case _:
             call.run.err(f"{call.run.name}: -{letter}: not emulated by illumos-lab\n")
@@ -111,61 +150,112 @@ def _option(call: _Call, letter: str, value: str) -> int:
     return 0
 
 
-def _enable(call: _Call, on: bool) -> int:
-    if call.nothing:
-        return 0
-    zone = call.open()
-    if zone is not None:
-        filters(call.host).set_enabled(zone, on, call.from_global)
+def _enable(call: _Call, on: bool) -> None:
+    if call.has(_NOTHING):
+        return
+    if call.open() is not None:
+        filters(call.host).set_enabled(call.zone(), on, call.from_global)
     elif not call.zone_fails:
         call.run.err("SIOCFRENB: Bad file number\n")
-    return 0
 
 
 def _flush(call: _Call, what: str) -> int:
-    if what[:1] not in "iaosSu" or not what:
-        call.run.err(_USAGE)
+    """Remove rules, or with s and S the states of connections."""
+    if not what:
+        return 0
+    plane = call.open_checked()
+    if plane is None:
         return 1
-    if call.nothing:
+    if not plane.enabled:
+        call.run.err(f"ioctl({'SIOCIPFL6' if call.version == 6 else 'SIOCIPFFL'}): I/O error\n")
         return 1
-    zone = call.open()
-    if zone is None:
-        return 1
-    if not filters(call.host).plane(zone, call.from_global).enabled:
-        call.run.err("ioctl(SIOCIPFFL): I/O error\n")
-        return 1
+    directions = frozenset[str]()
+    if what in ("s", "S"):
+        # -Fs is for half-closed connections, which are not told apart here.
+        if what == "S":
+            plane.generation += 1
+        count = 0
+        shown = f"{what} ({1 if what == 's' else 2})"
+    elif what == "u":
+        return 0
+    else:
+        lower = what.lower()
+        directions = frozenset(name for name in _DIRECTIONS if name[0] in lower or "a" in lower)
+        with call.host.lock:
+            count = plane.flush(directions, call.has(_INACTIVE), call.version)
+        bits = sum(_DIRECTIONS[name] for name in directions)
+        letters = ("I" if "in" in directions else "") + ("O" if "out" in directions else "")
+        shown = f"{letters} ({bits - (1 << 31) if call.has(_INACTIVE) else bits})"
+    if call.has(_VERBOSE):
+        call.run.out(f"remove flags {shown}\nremoved {count} filter rules\n")
+    call.apply()
     return 0
 
 
 def _file(call: _Call, name: str) -> int:
-    """A file without rules is read; rules would have to be obeyed, so they are refused."""
+    plane = call.open_checked()
+    pretend = call.has(_NOTHING)
     try:
         text = read_file(call.host, call.run, name)
     except OSError as error:
         call.run.err(f"fopen({name}) failed: {system_error(error)}\n")
-        return 1
-    rules = [line for line in text.splitlines() if line.split("#")[0].strip()]
-    if not call.nothing:
-        zone = call.open()
-        if zone is None:
-            if not call.zone_fails:
-                call.run.err(_NOT_REVISION + "1:ioctl(add/insert rule): Bad file number\n")
+        return 0
+    refused = ""
+    if plane is None and not pretend:
+        refused = "Bad file number"
+        if call.zone_fails:
             return 0
-    if rules:
-        call.run.err(f"{call.run.name}: filter rules: not emulated by illumos-lab\n")
-        return 1
-    return 0
+    elif plane is not None and not plane.enabled:
+        refused = "I/O error"
+    load = FilterLoad(
+        [] if plane is None else plane.filter_set(call.has(_INACTIVE)),
+        refused,
+        pretend=pretend,
+        delete=call.has(_REMOVE),
+        zero=call.has(_ZERO),
+        verbose=call.has(_VERBOSE),
+        resolve_ports=not call.has(_NO_NAMES),
+    )
+    with call.host.lock:
+        result = load.read(text, call.version, resolver(call.host, call.run.zone))
+    call.run.out(result.stdout)
+    call.run.err(result.stderr)
+    if plane is not None and not pretend:
+        call.apply()
+    return result.status
+
+
+def _swap(call: _Call) -> None:
+    plane = call.open_checked()
+    shown = 2
+    if plane is not None:
+        if not plane.enabled:
+            call.run.err("ioctl(SIOCSWAPA): I/O error\n")
+            return
+        shown = plane.active
+        plane.active ^= 1
+        call.apply()
+    call.run.out(f"Set {shown} now inactive\n")
+
+
+def _resynchronize(call: _Call) -> None:
+    plane = call.open_checked()
+    if plane is not None:
+        if not plane.enabled:
+            call.run.err("SIOCFRSYN: I/O error\n")
+            return
+        call.apply()
+    call.run.out("filter sync'd\n")
 
 
 def _version(call: _Call) -> int:
     call.run.out(f"ipf: IP Filter: {_VERSION}\n")
-    zone = call.open()
-    if zone is None:
+    plane = call.open()
+    if plane is None:
         return 1
-    running = "yes" if filters(call.host).plane(zone, call.from_global).enabled else "no"
     call.run.out(
-        f"Kernel: IP Filter: {_VERSION:<16}\nRunning: {running}\n"
-        "Log Flags: 0 = none set\nDefault: pass all, Logging: available\nActive list: 0\n"
-        "Feature mask: 0x107\n"
+        f"Kernel: IP Filter: {_VERSION:<16}\nRunning: {'yes' if plane.enabled else 'no'}\n"
+        "Log Flags: 0 = none set\nDefault: pass all, Logging: available\n"
+        f"Active list: {plane.active}\nFeature mask: 0x107\n"
     )
     return 0

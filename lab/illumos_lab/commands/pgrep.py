@@ -62,7 +62,7 @@ def main(host: Host, run: Invocation) -> int:
         return 2
     if len(words) > 1 or (not words and not options):
         return _usage(run, killing, None)
-    zones = _zones(host, run, options.get("z"))
+    zones = named_zones(host, run, options.get("z"))
     if zones is None:
         run.err(f"{run.name}: invalid zone name -- {options['z']}\n")
         return 2
@@ -91,7 +91,11 @@ def _signal(name: str) -> int | None:
     return int(found) if isinstance(found, signal.Signals) else None
 
 
-def _zones(host: Host, run: Invocation, listed: str | None) -> list[str] | None:
+def named_zones(host: Host, run: Invocation, listed: str | None) -> list[str] | None:
+    """The zones of a list of names and ids that the caller sees; None when one does not exist.
+
+    Without a list: all. In a zone there is only that.
+    """
     if run.zone != "global":
         return [run.zone]
     everything = ["global", *host.zones.names()]

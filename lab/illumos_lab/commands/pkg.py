@@ -21,16 +21,18 @@ Basic subcommands:
         pkg info [pkg_fmri_pattern ...]
         pkg install [-nvq] [--accept] pkg_fmri_pattern ...
         pkg list [-Haqv] [pkg_fmri_pattern ...]
+        pkg uninstall [-nvq] pkg_fmri_pattern ...
         pkg publisher [-HPn] [-F format] [publisher ...]
 """
 _NOT_EMULATED_WORDS = """
-    uninstall update refresh contents search verify fix revert set-publisher unset-publisher
+    update refresh contents search verify fix revert set-publisher unset-publisher
     history freeze unfreeze mediator set-mediator variant facet change-variant change-facet
     image-create attach-linked detach-linked list-linked sync-linked audit-linked
     exact-install avoid unavoid property set-property purge-history rebuild-index
     apply-hot-fix autoremove flag verify-linked
 """
-_NOT_EMULATED = frozenset(_NOT_EMULATED_WORDS.split())
+NOT_EMULATED = frozenset(_NOT_EMULATED_WORDS.split())
+"""What illumos has besides."""
 _INSTALLED = """\
            Packages to install: {count:2}
        Create boot environment: No
@@ -43,6 +45,19 @@ PHASE                                          ITEMS
 Installing new actions                         {progress}
 Updating package state database                 Done
 Updating package cache                           0/0
+Updating image state                            Done
+Creating fast lookup database                   Done
+"""
+
+_REMOVED = """\
+            Packages to remove: {count:2}
+       Create boot environment: No
+Create backup boot environment: No
+
+PHASE                                          ITEMS
+Removing old actions                           {progress}
+Updating package state database                 Done
+Updating package cache                         {progress}
 Updating image state                            Done
 Creating fast lookup database                   Done
 """
@@ -66,6 +81,15 @@ class _Call:
     def error(self, text: str) -> None:
         self.run.err(f"pkg {self.command}: {text}\n")
 
+    def may_change(self) -> bool:
+        """Whether the caller may change the image; complains when not."""
+        if not self.run.privileged:
+            self.error(
+                "Insufficient access to complete the requested operation.\n"
+                "Please try the operation again as a privileged user."
+            )
+        return self.run.privileged
+
 
 def main(host: Host, run: Invocation) -> int:
     """Run pkg; exit status 0, 1 for failures, 2 usage, 3 partial, 4 nothing to do."""
@@ -85,10 +109,10 @@ def main(host: Host, run: Invocation) -> int:
         run.err(f"pkg: no subcommand specified\n{_USAGE}")
         return _BADOPT
     command, *rest = argv
-    if command in _NOT_EMULATED:
+    if command in NOT_EMULATED:
         run.err(f"pkg {command}: not emulated by illumos-lab\n")
         return _OOPS
-    function = _COMMANDS.get(command)
+    function = SUBCOMMANDS.get(command)
     if function is None:
         run.err(f"pkg: unknown subcommand '{command}'\n{_USAGE}")
         return _BADOPT
@@ -145,11 +169,7 @@ def _install(call: _Call) -> int:
     if not patterns:
         call.error(f"at least one package name required\n{_USAGE.rstrip()}")
         return _BADOPT
-    if not call.run.privileged:
-        call.error(
-            "Insufficient access to complete the requested operation.\n"
-            "Please try the operation again as a privileged user."
-        )
+    if not call.may_change():
         return _OOPS
     packages = call.host.packages
     found = {pattern: packages.find(pattern) for pattern in patterns}
@@ -180,6 +200,36 @@ def _install(call: _Call) -> int:
             packages.install(call.root, package.name)
     if "q" not in given:
         call.run.out(_INSTALLED.format(count=len(new), progress=f"{len(new)}/{len(new)}"))
+    return _OK
+
+
+def _uninstall(call: _Call) -> int:
+    given, patterns = call.options("nvqN")
+    if not patterns:
+        call.error(f"at least one package name required\n{_USAGE.rstrip()}")
+        return _BADOPT
+    if not call.may_change():
+        return _OOPS
+    packages = call.host.packages
+    found = {pattern: match(pattern, packages.all_installed(call.root)) for pattern in patterns}
+    missing = [pattern for pattern in patterns if not found[pattern]]
+    if missing:
+        listed = "\n".join(f"        {pattern}" for pattern in missing)
+        call.run.err(
+            "\npkg uninstall: The following pattern(s) did not match any packages installed on the\n"
+            f"system.\n\n{listed}\n"
+        )
+        return _OOPS
+    doomed = [package for some in found.values() for package in some]
+    base = [package.name for package in doomed if package.base]
+    if base:
+        call.error(f"{base[0]}: removing packages of the base system is not emulated by illumos-lab")
+        return _OOPS
+    if "n" not in given:
+        for package in doomed:
+            packages.uninstall(call.root, package.name)
+    if "q" not in given:
+        call.run.out(_REMOVED.format(count=len(doomed), progress=f"{len(doomed)}/{len(doomed)}"))
     return _OK
 
 
@@ -250,9 +300,11 @@ def _about(package: Package, installed: bool) -> str:
     return "".join(f"{name:>14}: {value}\n" for name, value in lines.items())
 
 
-_COMMANDS: dict[str, Callable[[_Call], int]] = {
+SUBCOMMANDS: dict[str, Callable[[_Call], int]] = {
     "list": _list,
     "install": _install,
+    "uninstall": _uninstall,
     "publisher": _publisher,
     "info": _info,
 }
+"""What the lab emulates."""

@@ -29,7 +29,12 @@ from illumos_lab.ip.static_routes import RouteSpec, RouteSyntaxError
 from illumos_lab.kernel import Network
 
 _USAGE = "usage: route [-fnpqv] [-R root-dir] cmd [[-<qualifiers>] args]\n"
-_COMMANDS = ("add", "delete", "get", "show", "flush", "change", "monitor")
+SUBCOMMANDS = ("add", "delete", "get", "show", "flush")
+"""What the lab emulates."""
+
+NOT_EMULATED = ("change", "monitor")
+"""What illumos has besides."""
+
 _RESULTS = {
     EPERM: "insufficient privileges",
     EEXIST: "entry exists",
@@ -98,7 +103,7 @@ def main(host: Host, run: Invocation) -> int:
 
 
 def _dispatch(call: _Call, words: list[str]) -> int:
-    command = next((name for name in _COMMANDS if name == words[0]), None)
+    command = next((name for name in (*SUBCOMMANDS, *NOT_EMULATED) if name == words[0]), None)
     if command is None:
         call.run.err(_USAGE)
         return 1
@@ -109,7 +114,7 @@ def _dispatch(call: _Call, words: list[str]) -> int:
         return _show(call) if "p" in call.flags else _refuse(call, "show without -p")
     if command == "change" and "p" in call.flags:
         return call.complain("change command not supported with -p")
-    if command in ("change", "monitor"):
+    if command in NOT_EMULATED:
         return _refuse(call, command)
     if command == "get" and "p" in call.flags:
         return call.complain("get command not supported with -p")

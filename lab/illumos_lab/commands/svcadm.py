@@ -86,7 +86,7 @@ def main(host: Host, run: Invocation) -> int:
     try:
         options, words = getopt(run.argv, "S:vz:Z", permute=False)
         given = dict(options)
-        if not words or words[0] not in _COMMANDS:
+        if not words or words[0] not in SUBCOMMANDS:
             raise _WrongUsage
         if run.zone != "global" and given.keys() & {"z", "Z"}:
             raise _Failed("-z and -Z may only be used from the global zone")
@@ -94,7 +94,7 @@ def main(host: Host, run: Invocation) -> int:
             raise _Failed("-Z: not emulated by illumos-lab")
         restarter = host.smf.restarter(given.get("z", run.zone))
         call = _Call(run, restarter, "v" in given, given.get("S", ""), words[1:])
-        return _COMMANDS[words[0]](call)
+        return SUBCOMMANDS[words[0]](call)
     except (_WrongUsage, UnknownOptionError, MissingValueError):
         run.err(_USAGE_TEXT)
         return _USAGE
@@ -246,7 +246,7 @@ def _milestone(call: _Call) -> int:
     return _OK
 
 
-_COMMANDS: dict[str, Callable[[_Call], int]] = {
+SUBCOMMANDS: dict[str, Callable[[_Call], int]] = {
     "enable": _enable,
     "disable": _disable,
     "restart": _restart,
@@ -255,3 +255,4 @@ _COMMANDS: dict[str, Callable[[_Call], int]] = {
     "mark": _mark,
     "milestone": _milestone,
 }
+"""What the lab emulates."""

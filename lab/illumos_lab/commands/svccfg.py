@@ -28,7 +28,8 @@ _NOT_EMULATED_WORDS = """
     describe delcust editprop listsnap selectsnap revert listpg delnotify setnotify listnotify
     add delete delmethod setenv unsetenv hash
 """
-_NOT_EMULATED = frozenset(_NOT_EMULATED_WORDS.split())
+NOT_EMULATED = frozenset(_NOT_EMULATED_WORDS.split())
+"""What illumos has besides."""
 _TYPES_WORDS = """
     boolean count integer time astring ustring opaque host hostname net_address net_address_v4
     net_address_v6 uri fmri
@@ -119,9 +120,9 @@ def main(host: Host, run: Invocation) -> int:
 
 def _command(session: _Session, words: list[str]) -> int:
     name, *arguments = words
-    command = _COMMANDS.get(name)
+    command = SUBCOMMANDS.get(name)
     try:
-        if name in _NOT_EMULATED:
+        if name in NOT_EMULATED:
             raise _Failed(f"{name}: not emulated by illumos-lab")
         if command is None:
             raise _Failed("Syntax error.")
@@ -326,7 +327,7 @@ def _refresh(session: _Session, arguments: list[str]) -> None:
     session.restarter.request(entity, refresh=True)
 
 
-_COMMANDS: dict[str, Callable[[_Session, list[str]], None]] = {
+SUBCOMMANDS: dict[str, Callable[[_Session, list[str]], None]] = {
     "select": _select,
     "unselect": _unselect,
     "list": _list,
@@ -340,3 +341,4 @@ _COMMANDS: dict[str, Callable[[_Session, list[str]], None]] = {
     "delpropvalue": _delete_value,
     "refresh": _refresh,
 }
+"""What the lab emulates."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
 from illumos_lab.packages import OVERLAYS, UnknownPackageError
@@ -15,22 +17,22 @@ def main(host: Host, run: Invocation) -> int:
         run.err(_USAGE)
         return 1
     command, *operands = run.argv
-    root = host.zone_root(run.zone)
-    match command:
-        case "version":
-            run.out(f"{host.profile.uname_version}\n")
-            return 0
-        case "list" if not operands:
-            for package in host.packages.all_installed(root):
-                run.out(f"{package.name} {package.version}\n")
-            return 0
-        case "install" | "install-pkg":
-            return _install(host, run, operands)
-        case "install-overlay":
-            return _install_overlays(run, operands)
-        case _:
-            run.err(f"zap {command}: not emulated by illumos-lab\n")
-            return 1
+    function = SUBCOMMANDS.get(command)
+    if function is None or (command == "list" and operands):
+        run.err(f"zap {' '.join(run.argv)}: not emulated by illumos-lab\n")
+        return 1
+    return function(host, run, operands)
+
+
+def _version(host: Host, run: Invocation, operands: list[str]) -> int:
+    run.out(f"{host.profile.uname_version}\n")
+    return 0
+
+
+def _list(host: Host, run: Invocation, operands: list[str]) -> int:
+    for package in host.packages.all_installed(host.zone_root(run.zone)):
+        run.out(f"{package.name} {package.version}\n")
+    return 0
 
 
 def _install(host: Host, run: Invocation, names: list[str]) -> int:
@@ -56,7 +58,7 @@ def _install(host: Host, run: Invocation, names: list[str]) -> int:
     return status
 
 
-def _install_overlays(run: Invocation, names: list[str]) -> int:
+def _install_overlays(host: Host, run: Invocation, names: list[str]) -> int:
     if not names:
         run.err("Usage: zap install-overlay overlay ...\n")
         return 1
@@ -68,3 +70,13 @@ def _install_overlays(run: Invocation, names: list[str]) -> int:
     for name in names:
         run.out(f"Installing overlay {name}\n")
     return 0
+
+
+SUBCOMMANDS: dict[str, Callable[[Host, Invocation, list[str]], int]] = {
+    "install": _install,
+    "install-pkg": _install,
+    "install-overlay": _install_overlays,
+    "list": _list,
+    "version": _version,
+}
+"""What the lab emulates."""

@@ -13,6 +13,7 @@ from illumos_lab.datasets import (
     READ_ONLY,
     REFERENCED,
     USED,
+    VOLUME_BLOCK,
     Dataset,
     DatasetError,
     nice_size,
@@ -25,7 +26,7 @@ from illumos_lab.table import format_table
 
 _OK, _ERROR, _USAGE = 0, 1, 2
 
-_USAGES = {
+SYNOPSES = {
     "create": (
         "create [-p] [-o property=value] ... <filesystem>\n"
         "\tcreate [-ps] [-b blocksize] [-o property=value] ... -V <size> <volume>\n"
@@ -47,13 +48,15 @@ _USAGES = {
     "mount": "mount\n\tmount [-vO] [-o opts] <-a | filesystem>\n",
     "unmount": "unmount [-f] <-a | filesystem|mountpoint>\n",
 }
+"""How each subcommand is called."""
 _ALIASES = {"snap": "snapshot", "umount": "unmount"}
 _NOT_EMULATED_WORDS = """
     clone promote rollback upgrade userspace groupspace projectspace share unshare send
     receive recv allow unallow hold holds release diff bookmark program remap load-key
     unload-key change-key wait redact
 """
-_NOT_EMULATED = frozenset(_NOT_EMULATED_WORDS.split())
+NOT_EMULATED = frozenset(_NOT_EMULATED_WORDS.split())
+"""What illumos has besides."""
 _SHORT = {"avail": "available", "refer": "referenced", "mountpoint": "mountpoint"}
 _HEADERS = {"available": "AVAIL", "referenced": "REFER", "compressratio": "RATIO"}
 _NUMBERS = frozenset(
@@ -138,10 +141,10 @@ def main(host: Host, run: Invocation) -> int:
     if name in ("-?", "help", "-h", "--help"):
         run.out(_usage())
         return _OK
-    if name in _NOT_EMULATED:
+    if name in NOT_EMULATED:
         run.err(f"zfs {name}: not emulated by illumos-lab\n")
         return _ERROR
-    command = _COMMANDS.get(name)
+    command = SUBCOMMANDS.get(name)
     if command is None:
         run.err(f"unrecognized command '{run.argv[0]}'\n" + _usage())
         return _USAGE
@@ -151,12 +154,12 @@ def main(host: Host, run: Invocation) -> int:
         run.err(f"{error}\n")
         return _ERROR
     except _UsageError as error:
-        run.err(f"{error}\nusage:\n\t{_USAGES[name]}")
+        run.err(f"{error}\nusage:\n\t{SYNOPSES[name]}")
         return _USAGE
 
 
 def _usage() -> str:
-    lines = "".join(f"\t{text}\n" for text in _USAGES.values())
+    lines = "".join(f"\t{text}\n" for text in SYNOPSES.values())
     return f"usage: zfs command args ...\nwhere 'command' is one of the following:\n\n{lines}"
 
 
@@ -190,8 +193,13 @@ def _create(call: _Call) -> int:
         size = parse_size(given["V"]) or 0
         if not size:
             raise DatasetError(f"bad volume size '{given['V']}': invalid numeric value")
+    block = VOLUME_BLOCK
+    if "b" in given:
+        block = parse_size(given["b"]) or 0
+        if not block:
+            raise DatasetError(f"bad volume block size '{given['b']}': invalid numeric value")
     properties = _properties([value for letter, value in options if letter == "o"])
-    call.host.datasets.create(name, properties, "p" in given, size=size)
+    call.host.datasets.create(name, properties, "p" in given, size=size, block=block)
     return _OK
 
 
@@ -343,6 +351,7 @@ def _value(call: _Call, dataset: Dataset, name: str, exact: bool) -> str:
         else "yes" if dataset.mounted or dataset is boot else "no",
         "origin": lambda: "-",
         "volsize": lambda: size(dataset.size) if dataset.type == "volume" else "-",
+        "volblocksize": lambda: size(dataset.block) if dataset.type == "volume" else "-",
     }
     # fmt: on
     return values[name]()
@@ -450,6 +459,8 @@ def _source(call: _Call, dataset: Dataset, name: str) -> str:
     if ":" in name:
         source = call.host.datasets.source(dataset, name)
         return "-" if source == "default" else source
+    if name == "volsize" and dataset.type == "volume":
+        return "local"
     if name not in PROPERTIES or _settable(call, dataset, name, True) == "-":
         return "-"
     return call.host.datasets.source(dataset, name)
@@ -502,7 +513,7 @@ def _get(call: _Call) -> int:
     return _OK if complete else _ERROR
 
 
-_COMMANDS: dict[str, Callable[[_Call], int]] = {
+SUBCOMMANDS: dict[str, Callable[[_Call], int]] = {
     "create": _create,
     "destroy": _destroy,
     "snapshot": _snapshot,
@@ -514,3 +525,4 @@ _COMMANDS: dict[str, Callable[[_Call], int]] = {
     "list": _list,
     "get": _get,
 }
+"""What the lab emulates."""

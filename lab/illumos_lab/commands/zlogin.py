@@ -90,6 +90,8 @@ def _login(
         env=env,
         cwd=home,
         stdin_null="n" in options,
+        # zlogin passes on the exit part of the wait status alone, which is 0 after a signal.
+        signal_status=0,
     )
 
 

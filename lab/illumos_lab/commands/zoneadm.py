@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,7 +130,7 @@ def main(host: Host, run: Invocation) -> int:
     name, arguments = words[0], words[1:]
     if name == "help":
         return _help(run, arguments)
-    command = _COMMANDS.get(name)
+    command = SUBCOMMANDS.get(name)
     if command is None:
         run.err(f"zoneadm: unknown subcommand: {name}\n{short_usage()}")
         return _USAGE
@@ -170,14 +171,14 @@ def _check_caller(call: _Call) -> None:
     """Who may do it, and not to the global zone."""
     if call.run.zone != GLOBAL:
         if call.name in ("halt", "shutdown", "reboot"):
-            raise _Failed(f"zoneadm: use {call.name}(8) to {call.name} this zone.\n")
-        raise _Failed(f"zoneadm: must be in the global zone to {call.name} a zone.\n")
+            raise call.fail(f"use {call.name}(8) to {call.name} this zone.")
+        raise call.fail(f"must be in the global zone to {call.name} a zone.")
     if not call.run.privileged and call.name != "verify":
-        raise _Failed(f"zoneadm: only a privileged user may {call.name} a zone.\n")
+        raise call.fail(f"only a privileged user may {call.name} a zone.")
     if call.zone == GLOBAL:
-        raise _Failed(f"zoneadm: {call.name} operation is invalid for the global zone.\n")
+        raise call.fail(f"{call.name} operation is invalid for the global zone.")
     if call.zone.startswith("SUNW"):
-        raise _Failed(f"zoneadm: {call.name} operation is invalid for zones starting with SUNW.\n")
+        raise call.fail(f"{call.name} operation is invalid for zones starting with SUNW.")
 
 
 def _zone_of_uuid(host: Host, identity: str) -> str | None:
@@ -240,7 +241,8 @@ def _list(call: _Call, named: bool) -> int:
         raise _Failed("zoneadm: list -p and -v are mutually exclusive.\n")
     host, run = call.host, call.run
     names = [call.zone] if named else _listed(call, options)
-    lines = [_line(call, name) for name in names]
+    brands = host.zones.store.brands()
+    lines = [_line(call, name, brands) for name in names]
     if "v" in options:
         run.out(_verbose("ID", "NAME", "STATUS", "PATH", "BRAND", "IP"))
     status = _OK
@@ -275,6 +277,9 @@ def _listed(call: _Call, options: dict[str, str]) -> list[str]:
     names = active if "n" in options else [GLOBAL, *active]
     wanted = {"c": (CONFIGURED, INCOMPLETE, INSTALLED), "i": (INSTALLED,)}
     states = {state for letter in options for state in wanted.get(letter, ())}
+    if call.host.profile.smartos_zonecfg:
+        entries = zones.store.index.entries()
+        return [entry.name for entry in entries if entry.name in names or entry.state in states]
     return names + [
         entry.name
         for entry in zones.store.index.entries()
@@ -282,7 +287,7 @@ def _listed(call: _Call, options: dict[str, str]) -> list[str]:
     ]
 
 
-def _line(call: _Call, name: str) -> _Line | None:
+def _line(call: _Call, name: str, brands: Container[str]) -> _Line | None:
     """What is known of a zone; None, with or without a word, when it cannot be read."""
     zones = call.host.zones
     entry = zones.entry(name)
@@ -296,7 +301,7 @@ def _line(call: _Call, name: str) -> _Line | None:
         call.run.err(f"zoneadm: {name}: could not get brand name: Wrong document type\n")
         return None
     brand = zones.store.brand_of(configuration)
-    if brand not in zones.store.brands():
+    if brand not in brands:
         return None
     zone_id = str(active.zone_id) if active else "-"
     ip_type = "excl" if configuration.exclusive_ip else "shared"
@@ -528,7 +533,9 @@ def _clone(call: _Call) -> int:
         call.run.out(f"Copying {origin.zonepath}...\n")
         zone_life.pause(call.host, brand.seconds / 2)
         call.host.runtime.create_zone_root(configuration.zonepath, brand.name)
-        call.host.packages.populate(call.host.zone_root(call.zone), brand.name, [])
+        packages = call.host.packages
+        there = [package.name for package in packages.all_installed(call.host.zone_root(source))]
+        packages.populate(call.host.zone_root(call.zone), brand.name, there)
         _copy_files(call.host.zone_root(source), call.host.zone_root(call.zone))
         _unconfigure(call.host.zone_root(call.zone))
         zones.set_state(call.zone, INSTALLED)
@@ -545,15 +552,11 @@ def _warn_of_shared_settings(call: _Call, configuration: Configuration, origin: 
 
 def _copy_files(source: Path, target: Path) -> None:
     """Copy what an administrator may have changed: everything outside the image's programs."""
-    for name in ("etc", "var", "root", "home", "opt", "export"):
-        if (source / name).is_dir():
-            shutil.copytree(
-                source / name,
-                target / name,
-                symlinks=True,
-                dirs_exist_ok=True,
-                ignore=shutil.ignore_patterns("run"),
-            )
+    names = [name for name in ("etc", "var", "root", "home", "opt", "export") if (source / name).is_dir()]
+    # Links and owners are copied as they are, over what the fresh image holds already.
+    subprocess.run(
+        ["cp", "-a", "--remove-destination", *(source / name for name in names), target], check=True
+    )
 
 
 def _unconfigure(root: Path) -> None:
@@ -678,7 +681,57 @@ def _mark(call: _Call) -> int:
 
 
 def _move(call: _Call) -> int:
-    raise call.fail("move is not emulated by illumos-lab.")
+    _, operands = call.options("")
+    if len(operands) != 1:
+        raise _WrongUsage("")
+    _check_installed(call)
+    configuration = _check_configuration(call)
+    old, new = configuration.zonepath, operands[0].rstrip("/")
+    _check_new_zonepath(call, new)
+    host = call.host
+    with host.zones.locked(call.zone):
+        host.runtime.move_zone_root(old, new)
+        try:
+            _move_files(host, old, new)
+        except (DatasetError, OSError) as error:
+            host.runtime.move_zone_root(new, old)
+            host.runtime.mount_zone_root(old)
+            raise call.fail(f"could not move zone: {error}") from error
+        configuration.root.attributes["zonepath"] = new
+        host.zones.store.save(configuration, call.zone)
+        host.runtime.mount_zone_root(new)
+    return _OK
+
+
+def _check_new_zonepath(call: _Call, new: str) -> None:
+    if not new.startswith("/"):
+        raise _Failed(f"{new} is not an absolute path.\n")
+    target = call.host.path(GLOBAL, new)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        what = "directory is not empty" if target.is_dir() else "not a directory"
+        raise _Failed(f"{new}: {what}.\n")
+    for entry in call.host.zones.store.index.entries():
+        if entry.name not in (GLOBAL, call.zone) and _overlap(new, entry.zonepath):
+            raise _Failed(
+                f"{call.zone} zonepath ({new}) and {entry.name} zonepath ({entry.zonepath}) overlap.\n"
+            )
+
+
+def _move_files(host: Host, old: str, new: str) -> None:
+    """Rename the zonepath's dataset when the new place is below a dataset too, else its directory."""
+    source, target = host.path(GLOBAL, old), host.path(GLOBAL, new)
+    if target.exists():
+        target.rmdir()
+    parent, _, name = new.rpartition("/")
+    dataset = host.datasets.by_mountpoint(old)
+    above = host.datasets.by_mountpoint(parent or "/")
+    if dataset is None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.rename(target)
+    elif above is not None and "mountpoint" not in dataset.local:
+        host.datasets.rename(dataset.name, f"{above.name}/{name}")
+    else:
+        host.datasets.set(dataset.name, {"mountpoint": new})
 
 
 # boot, ready, halt, shutdown, reboot -------------------------------------------------------------
@@ -763,7 +816,7 @@ def _sysboot(call: _Call) -> int:
     return _OK
 
 
-_COMMANDS: dict[str, Callable[[_Call], int]] = {
+SUBCOMMANDS: dict[str, Callable[[_Call], int]] = {
     "attach": _attach,
     "boot": _boot,
     "clone": _clone,
@@ -780,3 +833,7 @@ _COMMANDS: dict[str, Callable[[_Call], int]] = {
     "uninstall": _uninstall,
     "verify": _verify,
 }
+"""What the lab emulates."""
+
+SYNOPSES = {name: synopsis for name, (synopsis, _) in zoneadm_usage.SUBCOMMANDS.items()}
+"""How each is called."""

@@ -5,10 +5,17 @@ from __future__ import annotations
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
 from illumos_lab.zonecfg import usage, values
+from illumos_lab.zonecfg.store import Store
 from illumos_lab.zonecfg.subcommands import Zonecfg, main_usage
 
 _OK, _ERROR, _USAGE = range(3)
 _ZONENAME_MAX = 63
+
+SUBCOMMANDS = usage.COMMANDS
+"""What the lab emulates."""
+
+SYNOPSES = usage.SHORT
+"""How each is called."""
 
 
 def main(host: Host, run: Invocation) -> int:
@@ -26,15 +33,28 @@ def main(host: Host, run: Invocation) -> int:
         if letter == "?":
             run.out(main_usage())
             return _USAGE
-        if letter not in "fRz":
+        if letter not in ("fRuz" if host.profile.smartos_zonecfg else "fRz"):
             return _wrong_usage(run, f"{run.path}: illegal option -- {letter}\n")
         if not rest and not words:
             return _wrong_usage(run, f"{run.path}: option requires an argument -- {letter}\n")
         options[letter] = rest or words.pop(0)
-    if "R" in options:
-        run.err("zonecfg: an alternate root is not supported.\n")
-        return _USAGE
+    root = options.get("R", "")
+    if root:
+        if not root.startswith("/"):
+            run.err(f"root path must be absolute: {root}\n")
+            return _USAGE
+        if not host.path("global", root).is_dir():
+            run.err(f"root path must be a directory: {root}\n")
+            return _USAGE
     zone = options.get("z")
+    if "u" in options:
+        if zone is not None:
+            return _wrong_usage(run, "")
+        entries = Store(host, root).index.entries()
+        zone = next((entry.name for entry in entries if entry.uuid == options["u"].lower()), None)
+        if zone is None:
+            run.err(f"{options['u']}: No such zone configured\n")
+            return _ERROR
     if zone is None:
         if words[:1] == ["help"]:
             return Zonecfg(host, run, "").run_arguments(words)
@@ -42,7 +62,7 @@ def main(host: Host, run: Invocation) -> int:
     if zone != "global" and not _acceptable(zone):
         run.err(f"{zone}: Bogus zone name\n\n{usage.ZONE_SYNTAX}")
         return _USAGE
-    session = Zonecfg(host, run, zone)
+    session = Zonecfg(host, run, zone, root)
     if words:
         return session.run_arguments(words)
     if "f" not in options:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from illumos_lab.datasets import POOL, POOL_ALLOCATED, POOL_SIZE, nice_size
 from illumos_lab.getopt import MissingValueError, UnknownOptionError, getopt
 from illumos_lab.host import Host
@@ -47,7 +49,8 @@ _NOT_EMULATED_WORDS = """
     create destroy add remove import export scrub trim attach detach replace online offline
     clear history iostat split upgrade labelclear checkpoint initialize reopen reguid set sync
 """
-_NOT_EMULATED = frozenset(_NOT_EMULATED_WORDS.split())
+NOT_EMULATED = frozenset(_NOT_EMULATED_WORDS.split())
+"""What illumos has besides."""
 
 
 def main(host: Host, run: Invocation) -> int:
@@ -56,14 +59,13 @@ def main(host: Host, run: Invocation) -> int:
         run.err("missing command\n" + _USAGE_TEXT)
         return _USAGE
     command, *rest = run.argv
-    if command in _NOT_EMULATED:
+    if command in NOT_EMULATED:
         run.err(f"zpool {command}: not emulated by illumos-lab\n")
         return _ERROR
-    commands = {"list": _list, "status": _status, "get": _get}
-    if command not in commands:
+    if command not in SUBCOMMANDS:
         run.err(f"unrecognized command '{command}'\n" + _USAGE_TEXT)
         return _USAGE
-    letters = {"list": "HpvLPgo:T:", "status": "DgLPvxT:", "get": "Hpo:"}[command]
+    function, letters = SUBCOMMANDS[command]
     try:
         options, operands = getopt(rest, letters, permute=False)
     except UnknownOptionError as error:
@@ -72,7 +74,7 @@ def main(host: Host, run: Invocation) -> int:
     except MissingValueError as error:
         run.err(f"missing argument for '{str(error).lstrip('-')}' option\n" + _USAGE_TEXT)
         return _USAGE
-    return commands[command](run, dict(options), operands)
+    return function(run, dict(options), operands)
 
 
 def _values(exact: bool) -> dict[str, str]:
@@ -161,3 +163,11 @@ def _get(run: Invocation, given: dict[str, str], operands: list[str]) -> int:
     if complete or POOL in names:
         run.out(format_table([field.upper() for field in fields], rows, scripted="H" in given))
     return _OK if complete else _ERROR
+
+
+SUBCOMMANDS: dict[str, tuple[Callable[[Invocation, dict[str, str], list[str]], int], str]] = {
+    "list": (_list, "HpvLPgo:T:"),
+    "status": (_status, "DgLPvxT:"),
+    "get": (_get, "Hpo:"),
+}
+"""What the lab emulates, with the options that each takes."""

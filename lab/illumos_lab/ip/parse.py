@@ -66,12 +66,13 @@ def default_prefix(root: Path, address: IpAddress) -> int:
 
 
 def with_prefix(root: Path, text: str) -> Interface | None:
-    """``ADDR[/LEN]`` or ``HOST[/LEN]``; None when it is no address."""
-    host, slash, length = text.partition("/")
+    """``ADDR[/[LEN]]`` or ``HOST[/[LEN]]``; None when it is no address."""
+    host, _, length = text.partition("/")
     address = resolve(root, host)
     if address is None:
         return None
-    if not slash:
+    # A slash with nothing behind it is read as no prefix; zap writes such addresses.
+    if not length:
         return ip_interface(f"{address}/{default_prefix(root, address)}")
     if not length.isdigit() or int(length) > address.max_prefixlen:
         return None

@@ -26,7 +26,7 @@ from illumos_lab.ip.model import (
 from illumos_lab.ip.routes import Connected, RouteTable
 from illumos_lab.ip.status import IpadmError
 from illumos_lab.kernel import Interface
-from illumos_lab.links import ETHERSTUB, Link, LinkError
+from illumos_lab.links import ETHERSTUB, OVERLAY, Link, LinkError
 
 if TYPE_CHECKING:
     from illumos_lab.host import Host
@@ -199,7 +199,7 @@ class IpStack:
             interface = IpInterface(name, self._next_index)
         else:
             link = self.link(name)
-            if link is None or link.link_class == ETHERSTUB:
+            if link is None or link.link_class in (ETHERSTUB, OVERLAY):
                 raise IpadmError(status.NO_DLPI)
             interface = self.interfaces.get(name) or IpInterface(name, self._next_index, v4=False, v6=False)
         if name not in self.interfaces:
@@ -348,16 +348,14 @@ class IpStack:
             elif address.address is not None and address.up:
                 address.duplicate = self._is_duplicate(address.interface, address.address)
                 if not address.duplicate:
-                    with _own_link_local(address.address):
-                        self.host.kernel.add_address(self.zone, address.interface, address.address)
+                    self.host.kernel.add_address(self.zone, address.interface, address.address)
 
     def _take_down(self, address: Address) -> None:
         with _machine():
             if address.kind == DHCP:
                 self.host.kernel.stop_dhcp_client(self.zone, address.interface)
             elif address.address is not None and address.effective:
-                with _own_link_local(address.address):
-                    self.host.kernel.delete_address(self.zone, address.interface, address.address)
+                self.host.kernel.delete_address(self.zone, address.interface, address.address)
         address.duplicate = False
 
     def _is_duplicate(self, interface: str, new: Interface) -> bool:
@@ -553,13 +551,3 @@ def _machine() -> Iterator[None]:
         yield
     except OSError as error:
         raise status.from_oserror(error) from error
-
-
-@contextmanager
-def _own_link_local(address: Interface) -> Iterator[None]:
-    """The machine underneath forms link-local addresses by itself: ours may be there, or be gone."""
-    try:
-        yield
-    except OSError:
-        if not address.ip.is_link_local:
-            raise

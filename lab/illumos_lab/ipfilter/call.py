@@ -7,7 +7,7 @@ import posixpath
 
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
-from illumos_lab.ipfilter.parser import Resolver
+from illumos_lab.ipfilter.reader import Resolver
 from illumos_lab.ipfilter.state import filters
 
 
@@ -25,7 +25,7 @@ def read_file(host: Host, run: Invocation, name: str) -> str:
     Raises:
         OSError: it cannot be read.
     """
-    if name in ("-", "/dev/stdin"):
+    if name == "-" or run.descriptor(name) == run.stdin:
         return run.read_stdin()
     path = host.path(run.zone, posixpath.join(run.cwd, name))
     return path.read_bytes().decode("utf-8", "surrogateescape")

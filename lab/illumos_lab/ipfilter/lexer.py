@@ -1,4 +1,4 @@
-"""Tokens of ipnat.conf(5) and their quirks: what a word is depends on what stands before it.
+"""Tokens of ipf.conf(5) and ipnat.conf(5): what a word is depends on what stands before it.
 
 A word that the end of the file cuts off is lost, a number is not. A value in quotes leaves the next word
 without its meaning as a keyword.
@@ -7,6 +7,7 @@ without its meaning as a keyword.
 from __future__ import annotations
 
 import string
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address
 
@@ -26,7 +27,11 @@ _WORDS = """
     age any auto bimap frag from icmpidmap mask map map-block mssclamp netmask port portmap ports proxy
     range rdr round-robin sequential sticky tag tcp tcpudp to udp - -> eq ne lt gt le ge
 """
-KEYWORDS = frozenset(_WORDS.split())
+KEYWORDS = {word: word for word in _WORDS.split()}
+"""The words of ipnat.conf, each its own kind of token."""
+
+Words = Mapping[str, str]
+"""A dictionary: the kind of token that each keyword makes."""
 
 _PUNCTUATION = "=,/;{}()@"
 _HEX_DIGITS = frozenset(string.hexdigits)
@@ -59,19 +64,39 @@ class Lexer:
     Attributes:
         line: number of the line that has been reached; 1 again after the end of the file.
         expect_address: a dash belongs to the word that follows it.
+        break_on_dot: a dot ends a word.
         variable_next: the next word is no keyword.
         variables: values of ``name=value;``.
         warning: complaints that await being shown.
+        words: the keywords of the moment; None when there are none.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, words: Words = KEYWORDS) -> None:
         self.line = 1
         self.expect_address = False
+        self.break_on_dot = False
         self.variable_next = False
         self.variables: dict[str, str] = {}
         self.warning = ""
+        self.words: Words | None = words
+        self._saved: list[Words | None] = []
         self._text = text
         self._place = 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the file has no character left but the one that ended the last word."""
+        return self._place + 1 >= len(self._text)
+
+    def push(self, words: Words | None) -> None:
+        """Use other keywords until further notice."""
+        self._saved.append(self.words)
+        self.words = words
+
+    def pop(self) -> None:
+        """Use the keywords from before the last `push` again, if there was one."""
+        if self._saved:
+            self.words = self._saved.pop()
 
     def _peek(self, ahead: int = 0) -> str:
         place = self._place + ahead
@@ -84,7 +109,13 @@ class Lexer:
         return taken
 
     def next(self) -> Token:
-        """The next token."""
+        """The next token. Any word that is no keyword ends the special keywords of `push`."""
+        token = self._next()
+        if token.kind == STRING:
+            self.pop()
+        return token
+
+    def _next(self) -> Token:
         self._skip_blanks()
         character = self._peek()
         if not character:
@@ -94,7 +125,7 @@ class Lexer:
         if character == "#":
             return self._comment()
         if character == "$" and self._variable():
-            return self.next()
+            return self._next()
         if character in "'\"":
             return self._quoted(character)
         if character in _PUNCTUATION or character == ".":
@@ -225,11 +256,11 @@ class Lexer:
             character = self._peek()
             if not character:
                 # The end of the file comes before the word is looked at.
-                return self.next()
+                return self._next()
             stops = _PUNCTUATION if text.startswith("${") else _PUNCTUATION + "$"
             if character in _BLANKS or character in "#'\"" or (text and character in stops):
                 break
-            if text and character in "!:":
+            if text and (character in "!:" or (character == "." and self.break_on_dot)):
                 break
             if text and character in "<>" and not self.expect_address and text != "-":
                 break
@@ -238,8 +269,13 @@ class Lexer:
                 self._take()
                 continue
             text += self._take()
-        keyword = text.lower()
-        if self.variable_next or keyword not in KEYWORDS:
-            self.variable_next = False
-            return Token(STRING, text)
-        return Token(keyword, keyword)
+        kind = None if self.variable_next else self._keyword(text.lower())
+        self.variable_next = False
+        return Token(STRING, text) if kind is None else Token(kind, text.lower())
+
+    def _keyword(self, word: str) -> str | None:
+        if self.words is None:
+            return None
+        if word not in self.words:
+            self.pop()
+        return None if self.words is None else self.words.get(word)

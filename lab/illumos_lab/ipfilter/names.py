@@ -38,6 +38,7 @@ PROTOCOLS = {
 """Protocol number by name."""
 
 TCP, UDP, ICMP = PROTOCOLS["tcp"], PROTOCOLS["udp"], PROTOCOLS["icmp"]
+ICMP6 = PROTOCOLS["ipv6-icmp"]
 
 
 def port_number(name: str, protocol: int | None = None) -> int | None:
@@ -55,6 +56,22 @@ def port_name(port: int, protocol: int) -> str:
         if number == port:
             return name
     return str(port)
+
+
+def common_port_name(port: int, protocol: int | None) -> str:
+    """The name of a port of one protocol, or (-1) one that tcp and udp agree upon; else the number."""
+    if protocol == -1:
+        name = port_name(port, TCP)
+        return name if name == port_name(port, UDP) else str(port)
+    return str(port) if protocol is None else port_name(port, protocol)
+
+
+def common_port_number(name: str, protocol: int | None) -> int | None:
+    """The port of a service of one protocol, or (-1) one that tcp and udp agree upon."""
+    if protocol == -1:
+        number = port_number(name, TCP)
+        return number if number == port_number(name, UDP) else None
+    return port_number(name, protocol or 0)
 
 
 def protocol_name(number: int) -> str:

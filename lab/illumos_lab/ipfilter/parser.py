@@ -1,12 +1,8 @@
-"""The grammar of ipnat.conf(5), read one token ahead and only where the grammar needs to.
-
-How far the reader has come when it finds an error decides which rules have already been loaded and which
-token the message shows, so `_Parser.peek` is called exactly where a decision depends on the next token.
-"""
+"""The grammar of ipnat.conf(5), read one token ahead and only where the grammar needs to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from illumos_lab.ipfilter import names
@@ -19,22 +15,13 @@ from illumos_lab.ipfilter.lexer import (
     NUMBER,
     OUT_RANGE,
     STRING,
-    Lexer,
-    Token,
 )
+from illumos_lab.ipfilter.reader import Reader, Resolver, localhost_only
 from illumos_lab.ipfilter.rules import BAD_MASK, BOTH, COMPARISONS, Address, Flags, PortTest, Rule
 
-SYNTAX = "syntax error"
 _INTERFACE_LENGTH = 31
 _TAG_LENGTH = 16
 _FULL4, _FULL6 = 0xFFFFFFFF, (1 << 128) - 1
-
-Resolver = Callable[[str], int | None]
-"""The IPv4 address of a host name as a number."""
-
-
-class ParseError(Exception):
-    """The text is no valid file; the message is the whole line for standard error."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +39,6 @@ class Parsed:
     warning: str = ""
 
 
-def localhost_only(name: str) -> int | None:
-    """A resolver for machines without a name service."""
-    return 0x7F000001 if name == "localhost" else None
-
-
 def parse(text: str, resolve: Resolver = localhost_only) -> Iterator[Parsed]:
     """The rules of a file, each as soon as it is complete.
 
@@ -67,42 +49,12 @@ def parse(text: str, resolve: Resolver = localhost_only) -> Iterator[Parsed]:
         yield from _Parser(text, resolve).file()
 
 
-class _Parser:
+class _Parser(Reader):
     def __init__(self, text: str, resolve: Resolver) -> None:
-        self._lexer = Lexer(text)
+        super().__init__(text)
         self._resolve = resolve
-        self._ahead: Token | None = None
-        self._last = Token(END, "")
         self._rule = Rule("map")
-        self._warning = ""
         self._family = 0
-
-    # Tokens ------------------------------------------------------------------------------------
-    def peek(self) -> str:
-        if self._ahead is None:
-            self._ahead = self._last = self._lexer.next()
-            self._warning += self._lexer.warning
-            self._lexer.warning = ""
-        return self._ahead.kind
-
-    def take(self, *kinds: str) -> Token:
-        """The next token, which must be one of some kinds."""
-        if self.peek() not in kinds:
-            raise self.error(SYNTAX)
-        assert self._ahead is not None
-        token, self._ahead = self._ahead, None
-        return token
-
-    def accept(self, kind: str) -> bool:
-        if self.peek() != kind:
-            return False
-        self._ahead = None
-        return True
-
-    def error(self, message: str) -> ParseError:
-        return ParseError(
-            f'{self._warning}{message} error at "{self._last.text}", line {self._lexer.line}\n'
-        )
 
     # The file ----------------------------------------------------------------------------------
     def file(self) -> Iterator[Parsed]:
@@ -118,15 +70,15 @@ class _Parser:
                 rules[token.kind]()
                 self.accept(";")
                 self._settle_family()
-                yield Parsed(self._rule, self._lexer.line, self._warning)
-                self._warning = ""
+                yield Parsed(self._rule, self.lexer.line, self.warnings)
+                self.warnings = ""
 
     def _assign(self, name: str) -> None:
         self.take("=")
-        self._lexer.variable_next = True
+        self.lexer.variable_next = True
         value = self.take(STRING)
         self.take(";")
-        self._lexer.variables[name] = value.text
+        self.lexer.variables[name] = value.text
 
     # Rules -------------------------------------------------------------------------------------
     def _map(self) -> None:
@@ -201,7 +153,7 @@ class _Parser:
         found = [self.take(STRING).text[:_INTERFACE_LENGTH]]
         if self.accept(","):
             found.append(self.take(STRING).text[:_INTERFACE_LENGTH])
-        self._lexer.expect_address = True
+        self.lexer.expect_address = True
         self._rule.interfaces = tuple(dict.fromkeys(found))
 
     def _agree(self, number: int, left: Address, right: Address) -> None:
@@ -220,10 +172,10 @@ class _Parser:
     def _address(self) -> Address:
         """An address with or without a mask, host bits cleared."""
         if self.accept("any"):
-            self._lexer.expect_address = False
+            self.lexer.expect_address = False
             return Address(0, 0, self._family)
         address = self._masked_host()
-        self._lexer.expect_address = False
+        self.lexer.expect_address = False
         return address
 
     def _masked_host(self) -> Address:
@@ -306,12 +258,12 @@ class _Parser:
             rule.target = Address(0, ((1 << length) - 1) << (width - length), family)
             self._family = family
         elif self.accept(","):
-            self._lexer.expect_address = True
+            self.lexer.expect_address = True
             rule.target2 = self._host()
             if rule.target.family != rule.target2.family:
                 raise self.error("10.address family mismatch")
             rule.flags |= Flags.SPLIT
-            self._lexer.expect_address = False
+            self.lexer.expect_address = False
 
     def _from_to(self) -> None:
         rule = self._rule
@@ -319,7 +271,7 @@ class _Parser:
         if rule.kind == "rdr":
             number = 14 if Flags.NOT_SOURCE in rule.flags else 13
         self.take("from")
-        self._lexer.expect_address = True
+        self.lexer.expect_address = True
         rule.flags |= Flags.FROM_TO
         rule.source = self._address()
         rule.source_port = self._port_test()
@@ -459,7 +411,7 @@ class _Parser:
         if self._rule.flags & (Flags.ROUND_ROBIN | Flags.SPLIT):
             self._rule.flags |= Flags.STICKY
         else:
-            self._warning += "'sticky' for use with round-robin/IP splitting only\n"
+            self.warnings += "'sticky' for use with round-robin/IP splitting only\n"
 
     def _mssclamp(self) -> None:
         self.take("mssclamp")

@@ -1,14 +1,16 @@
-"""What IPFilter holds for every stack: whether it is enabled, and the NAT rules in order."""
+"""What IPFilter holds for every stack: whether it is enabled, NAT rules, and two sets of filter rules."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Interface
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from illumos_lab.ipfilter.filter_rules import FilterRule
 from illumos_lab.ipfilter.rules import Rule
-from illumos_lab.ipfilter.translate import to_kernel
+from illumos_lab.ipfilter.translate import filter_to_kernel, to_kernel
 
 if TYPE_CHECKING:
     from illumos_lab.host import Host
@@ -21,10 +23,36 @@ class Plane:
     Attributes:
         enabled: ``ipf -E`` was done.
         rules: NAT rules, the first that matches wins.
+        filter_sets: the two sets of filter rules; in each the last rule that matches wins.
+        active: which of the two is in force.
+        generation: changes when the states of connections are forgotten.
     """
 
     enabled: bool = False
     rules: list[Rule] = field(default_factory=list)
+    filter_sets: tuple[list[FilterRule], list[FilterRule]] = field(default_factory=lambda: ([], []))
+    active: int = 0
+    generation: int = 1
+
+    def filter_set(self, inactive: bool = False) -> list[FilterRule]:
+        """The active set of filter rules, or the other one."""
+        return self.filter_sets[self.active ^ inactive]
+
+    def flush(self, directions: Collection[str], inactive: bool = False, version: int = 4) -> int:
+        """Remove the filter rules of some directions (``in``, ``out``) and a version; their number."""
+        rules = self.filter_set(inactive)
+        stay = [rule for rule in rules if rule.direction not in directions or rule.version != version]
+        removed = len(rules) - len(stay)
+        rules[:] = stay
+        return removed
+
+    def forget(self) -> None:
+        """Forget all rules and states: the filter was switched off."""
+        self.rules.clear()
+        for each in self.filter_sets:
+            each.clear()
+        self.active = 0
+        self.generation += 1
 
 
 class Filters:
@@ -52,7 +80,7 @@ class Filters:
         plane = self.plane(zone, from_global)
         plane.enabled = on
         if not on:
-            plane.rules.clear()
+            plane.forget()
         if not from_global:
             self.apply(zone)
 
@@ -60,12 +88,14 @@ class Filters:
         """Make the zone's own rules true on the wire, with the addresses that interfaces have now."""
         plane, stack = self.plane(zone), self._host.stacks.get(zone)
 
-        def primary(link: str) -> IPv4Address | None:
+        def primary(link: str) -> IPv4Interface | None:
             found = [stack.current(each) for each in stack.on(link)] if stack is not None else []
-            return next((each.ip for each in found if isinstance(each, IPv4Interface)), None)
+            return next((each for each in found if isinstance(each, IPv4Interface)), None)
 
-        rules = to_kernel(plane.rules, primary) if plane.enabled else ()
-        self._host.kernel.set_nat(zone, rules)
+        nat = to_kernel(plane.rules, primary) if plane.enabled else ()
+        rules = filter_to_kernel(plane.filter_set(), primary) if plane.enabled else ()
+        self._host.kernel.set_nat(zone, nat)
+        self._host.kernel.set_filter(zone, rules, plane.generation)
 
 
 _filters: WeakKeyDictionary[Host, Filters] = WeakKeyDictionary()

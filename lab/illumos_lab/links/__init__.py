@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from illumos_lab.links.model import ETHERSTUB, PHYS, SIMNET, VLAN, VNIC, Link
+from illumos_lab.links.model import ETHERSTUB, OVERLAY, PHYS, SIMNET, VLAN, VNIC, Link
 from illumos_lab.links.status import DladmError
 from illumos_lab.links.table import LinkError, LinkTable
 
 __all__ = [
     "ETHERSTUB",
+    "OVERLAY",
     "PHYS",
     "SIMNET",
     "VLAN",

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from illumos_lab.host import Host
 
 CONF = "/etc/dladm/flowadm.conf"
-_HEADER = "# Kept by flowadm. Do not edit.\n"
+HEADER = "# Kept by flowadm. Do not edit.\n"
+"""What the file of a system without flows says."""
 TRANSPORTS = ("tcp", "udp", "sctp", "icmp", "icmpv6")
 ATTRIBUTES = ("local_ip", "remote_ip", "transport", "local_port", "remote_port", "dsfield")
 _LEGAL = (
@@ -210,6 +211,6 @@ class FlowTable:
             for flow in self._records.values()
         ]
         try:
-            replace_file(self._host.path("global", CONF), _HEADER + "".join(lines))
+            replace_file(self._host.path("global", CONF), HEADER + "".join(lines))
         except OSError as error:
             raise status.from_oserror(error) from error

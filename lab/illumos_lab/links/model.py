@@ -10,6 +10,7 @@ VNIC = "vnic"
 ETHERSTUB = "etherstub"
 VLAN = "vlan"
 SIMNET = "simnet"
+OVERLAY = "overlay"
 
 ETHERSTUB_MTU = 9000
 """MTU that an etherstub is born with."""
@@ -21,7 +22,7 @@ class Link:
 
     Attributes:
         name: link name.
-        link_class: ``phys``, ``vnic``, ``etherstub``, ``vlan`` or ``simnet``.
+        link_class: ``phys``, ``vnic``, ``etherstub``, ``vlan``, ``simnet`` or ``overlay``.
         linkid: its place in every listing.
         over: lower link of a vnic or vlan; empty otherwise.
         mac: address without leading zeros; empty for an etherstub.
@@ -33,6 +34,7 @@ class Link:
         device: device behind a physical link.
         media: link layer of a simnet.
         peer: the simnet that a simnet is paired with.
+        overlay: properties of an overlay, by name.
         properties: link properties that were set (each a list of values), besides mtu and zone.
     """
 
@@ -49,6 +51,7 @@ class Link:
     device: str = ""
     media: str = "Ethernet"
     peer: str = ""
+    overlay: dict[str, str] = field(default_factory=dict)
     properties: dict[str, list[str]] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
@@ -64,6 +67,7 @@ class Link:
             "device": self.device,
             "media": self.media,
             "peer": self.peer,
+            "overlay": self.overlay,
             "properties": self.properties,
         }
         return {key: value for key, value in values.items() if value}

@@ -8,7 +8,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 
 from illumos_lab import linkname
 from illumos_lab.links import status
-from illumos_lab.links.model import ETHERSTUB, PHYS, SIMNET, VLAN, VNIC, Link
+from illumos_lab.links.model import ETHERSTUB, OVERLAY, PHYS, SIMNET, VLAN, VNIC, Link
 from illumos_lab.links.status import DladmError
 
 Values = list[str]
@@ -19,7 +19,7 @@ MAX_LIST = 32
 """Most entries of allowed-ips and allowed-dhcp-cids."""
 
 _ETHERNET = (PHYS, VNIC, VLAN, SIMNET)
-_ALL = (*_ETHERNET, ETHERSTUB)
+_ALL = (*_ETHERNET, ETHERSTUB, OVERLAY)
 _ON_OFF = ("off", "on")
 
 
@@ -189,7 +189,7 @@ TABLE: tuple[Property, ...] = (
     Property(
         "mtu", _ALL,
         current=lambda link: str(link.mtu),
-        default=lambda link: "9000" if link.link_class == ETHERSTUB else "1500",
+        default=lambda link: {ETHERSTUB: "9000", OVERLAY: "1400"}.get(link.link_class, "1500"),
         possible=_mtu_possible,
     ),
     Property("flowctrl", (PHYS,), ("no", "tx", "rx", "bi"), default=_always("bi")),

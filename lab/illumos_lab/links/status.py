@@ -41,6 +41,7 @@ MAXBW_TOO_SMALL = "minimum value for maxbw is 1200K"
 POOL_AND_CPUS = "pool and cpus property are mutually exclusive"
 PORT_NEEDS_TRANSPORT = "local or remote port requires transport"
 MTU_RANGE = "MTU check failed, MTU outside of device's supported range"
+NOT_AVAILABLE = "can't assign requested address"
 OVER_TEMPORARY = "can't create persistent object on top of temporary object"
 
 _BY_ERRNO = {

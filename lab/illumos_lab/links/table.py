@@ -6,13 +6,15 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from illumos_lab import linkname
 from illumos_lab.conffile import replace_file
-from illumos_lab.links import properties, status
+from illumos_lab.kernel import OverlayTarget
+from illumos_lab.links import overlays, properties, status
 from illumos_lab.links.flows import FlowTable
-from illumos_lab.links.model import ETHERSTUB, ETHERSTUB_MTU, PHYS, SIMNET, VLAN, VNIC, Link
+from illumos_lab.links.model import ETHERSTUB, ETHERSTUB_MTU, OVERLAY, PHYS, SIMNET, VLAN, VNIC, Link
 from illumos_lab.links.properties import Property, Values
 from illumos_lab.links.status import DladmError
 
@@ -53,6 +55,7 @@ class LinkTable:
         self._active: dict[str, Link] = {}
         self._records: dict[str, Link] = {}
         self._next_id = 1
+        self._targets: dict[str, dict[str, OverlayTarget]] = {}
         self.flows = FlowTable(host)
 
     # Reading -------------------------------------------------------------------------------------
@@ -110,6 +113,9 @@ class LinkTable:
                     self._boot_physical(link)
                 else:
                     self._boot_virtual(link)
+        for link in self.all():
+            if link.peer and link.peer in self._active and link.name < link.peer:
+                self._host.kernel.pair_simnets(link.name, link.peer)
         self.flows.boot()
 
     def _boot_physical(self, record: Link) -> None:
@@ -130,6 +136,8 @@ class LinkTable:
         self._records[record.name] = record
         if record.over and record.over not in self._active:
             return
+        if record.link_class == OVERLAY and not self._host.smf.enabled("global", overlays.VARPD):
+            return
         link = replace(record, properties=_active_properties(record))
         try:
             self._realise(link)
@@ -148,6 +156,42 @@ class LinkTable:
             DladmError: the name is taken, or the machine refuses.
         """
         self._create(Link(name, ETHERSTUB, mtu=ETHERSTUB_MTU), temporary)
+
+    def create_overlay(self, link: Link, *, temporary: bool) -> None:
+        """Make a network across hosts.
+
+        Raises:
+            DladmError: the name is taken, its targets cannot be read, or the machine refuses.
+        """
+        self._create(link, temporary)
+
+    def overlay_targets(self, link: Link) -> list[OverlayTarget]:
+        """Where the frames of an overlay go, as it was told."""
+        return list(self._targets.get(link.name, {}).values())
+
+    def set_overlay_target(self, link: Link, target: OverlayTarget) -> None:
+        """Change what an overlay knows of a receiver, until it is made anew or forgets."""
+        with _machine():
+            self._host.kernel.set_overlay_target(link.name, target)
+        self._targets[link.name][target.mac] = target
+
+    def forget_overlay_target(self, link: Link, mac: str) -> None:
+        """Let an overlay look a receiver up again.
+
+        Raises:
+            DladmError: it knows nothing of it.
+        """
+        if mac not in self._targets[link.name]:
+            raise DladmError(status.NOT_FOUND)
+        known = {target.mac: target for target in overlays.targets(link, self._host.path("global", "/"))}
+        self.set_overlay_target(link, known.get(mac, OverlayTarget(mac, "", 0)))
+        if mac not in known:
+            del self._targets[link.name][mac]
+
+    def reload_overlay(self, link: Link) -> None:
+        """Let an overlay look every receiver up again."""
+        for mac in list(self._targets[link.name]):
+            self.forget_overlay_target(link, mac)
 
     def create_simnet(self, name: str, *, mac: str | None, media: str, temporary: bool) -> None:
         """Make a simulated network card.
@@ -194,6 +238,8 @@ class LinkTable:
         self._check_lower(lower, link, temporary)
         if address in taken:
             raise DladmError(status.MAC_IN_USE)
+        if lower.link_class == OVERLAY and not self._can_listen(lower):
+            raise DladmError(status.NOT_AVAILABLE)
         self._create(link, temporary)
 
     def create_vlan(self, name: str, over: str, vid: int, *, temporary: bool) -> None:
@@ -208,6 +254,13 @@ class LinkTable:
         if any(user.link_class == VLAN and user.vid == vid for user in self.users(over)):
             raise DladmError(status.EXISTS)
         self._create(link, temporary)
+
+    def _can_listen(self, overlay: Link) -> bool:
+        """The global zone has the address at which an overlay takes its traffic."""
+        address = ip_address(overlays.listen(overlay)[0])
+        return address.is_unspecified or any(
+            network.address.ip == address for network in self._host.stacks["global"].connected()
+        )
 
     def _check_lower(self, lower: Link, link: Link, temporary: bool) -> None:
         if link.name in self._active or link.name in self._records:
@@ -240,11 +293,19 @@ class LinkTable:
         with _machine():
             if link.link_class == ETHERSTUB:
                 self._host.kernel.create_etherstub(link.name, link.mtu)
+            elif link.link_class == OVERLAY:
+                self._realise_overlay(link)
             elif link.link_class == SIMNET:
                 # A card whose other end is not connected is a switch of its own.
                 self._host.kernel.create_etherstub(link.name, link.mtu)
             else:
                 self._host.kernel.create_vnic(link.name, link.over, link.mac, link.vid, link.mtu)
+
+    def _realise_overlay(self, link: Link) -> None:
+        targets = overlays.targets(link, self._host.path("global", "/"))
+        vnetid = int(link.overlay["vnetid"])
+        self._host.kernel.create_overlay(link.name, link.mtu, vnetid, overlays.listen(link), targets)
+        self._targets[link.name] = {target.mac: target for target in targets}
 
     def delete(self, name: str, *, temporary: bool) -> None:
         """Remove a link; with ``temporary`` its persistent record stays.
@@ -258,11 +319,14 @@ class LinkTable:
         if link is not None:
             if self._in_use(link) or self.users(name):
                 raise DladmError(status.BUSY)
+            if link.peer:
+                self.pair(name, "", temporary=temporary)
             if self.flows.over(name):
                 raise DladmError(status.HAS_FLOWS)
             with _machine():
                 self._host.kernel.delete_link(name)
             del self._active[name]
+            self._targets.pop(name, None)
         if not temporary and name in self._records:
             del self._records[name]
             self._write()
@@ -288,6 +352,8 @@ class LinkTable:
             if old in links:
                 links[new] = links.pop(old)
                 links[new].name = new
+                if old in self._targets:
+                    self._targets[new] = self._targets.pop(old)
             for other in links.values():
                 if other.over == old:
                     other.over = new
@@ -295,13 +361,25 @@ class LinkTable:
                     other.peer = new
         self._write()
 
-    def unpair(self, name: str, *, temporary: bool) -> None:
-        """Separate a simnet from its peer."""
-        for links in (self._active,) if temporary else (self._active, self._records):
+    def pair(self, name: str, peer: str, *, temporary: bool) -> None:
+        """Connect two simnets; either leaves the one that it was connected to. No peer: only that."""
+        kept = (self._active,) if temporary else (self._active, self._records)
+        for links in kept:
             for link in links.values():
-                if link.link_class == SIMNET and name in (link.name, link.peer):
-                    link.peer = ""
+                if link.link_class == SIMNET and {link.name, link.peer} & ({name, peer} - {""}):
+                    self._separate(link, active=links is self._active)
+            if peer and name in links and peer in links:
+                links[name].peer, links[peer].peer = peer, name
+        if peer:
+            with _machine():
+                self._host.kernel.pair_simnets(name, peer)
         self._write()
+
+    def _separate(self, link: Link, *, active: bool) -> None:
+        if active and link.peer:
+            with _machine():
+                self._host.kernel.pair_simnets(link.name, "")
+        link.peer = ""
 
     def _in_use(self, link: Link) -> bool:
         if link.zone:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import select
 import socket
 import struct
 import threading
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 
 from illumos_lab.linux.netns import Netns
+from illumos_lab.processes import wait_readable
 
 _ETH_P_IP = 0x0800
 _MAGIC = b"\x63\x82\x53\x63"
@@ -160,7 +160,7 @@ class DhcpClient:
         return None
 
     def _woken(self, seconds: float | None) -> bool:
-        return bool(select.select([self._wake_read], [], [], seconds)[0])
+        return bool(wait_readable([self._wake_read], seconds))
 
     def _send(self, kind: int, options: dict[int, bytes], ciaddr: Lease | None = None) -> None:
         client = ciaddr.address.ip.packed if ciaddr else bytes(4)
@@ -181,7 +181,7 @@ class DhcpClient:
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             watched = [self._socket.fileno(), self._wake_read]
-            ready = select.select(watched, [], [], left)[0]
+            ready = wait_readable(watched, left)
             if not ready or self._wake_read in ready:
                 return None
             found = parse_answer(self._socket.recv(4096), self._xid, self._mac)

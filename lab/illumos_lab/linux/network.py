@@ -16,7 +16,7 @@ import threading
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, ip_address
 
-from illumos_lab.kernel import Interface, NatRule, Network
+from illumos_lab.kernel import Interface, NatRule, Network, OverlayTarget, PacketRule
 from illumos_lab.linux import nft
 from illumos_lab.linux.dhcp_client import DhcpClient, Lease
 from illumos_lab.linux.netns import Netns
@@ -34,7 +34,13 @@ STACK_SYSCTLS = {
     "ipv4/conf/all/arp_announce": "2",
     "ipv4/conf/all/send_redirects": "0",
     "ipv4/conf/default/send_redirects": "0",
+    # An address that goes leaves the others of its network alone.
+    "ipv4/conf/all/promote_secondaries": "1",
+    "ipv4/conf/default/promote_secondaries": "1",
     "ipv4/ping_group_range": "0 2147483647",
+    # Link-local addresses are ipadm's to make.
+    "ipv6/conf/all/addr_gen_mode": "1",
+    "ipv6/conf/default/addr_gen_mode": "1",
     "ipv6/conf/all/disable_ipv6": "1",
     "ipv6/conf/default/disable_ipv6": "1",
     # A switch is no router: what it carries is not for the filters of IP.
@@ -59,6 +65,7 @@ class _Stack:
     addresses: dict[str, str] = field(default_factory=dict)
     filtered: bool = False
     nat: bool = False
+    rules: bool = False
 
 
 @dataclass
@@ -74,11 +81,18 @@ class _Link:
 
 @dataclass
 class _Switch:
-    """The bridges of an etherstub or physical link, by VLAN identifier (0 is untagged)."""
+    """The bridges of an etherstub or physical link, by VLAN identifier (0 is untagged).
+
+    Attributes:
+        tunnel: the device that carries an overlay to other hosts.
+        joint: the port that connects a simnet to its peer.
+    """
 
     mtu: int
     physical: bool
     bridges: dict[int, str] = field(default_factory=dict)
+    tunnel: str = ""
+    joint: str = ""
 
 
 class LinuxKernel:
@@ -162,6 +176,68 @@ class LinuxKernel:
             self._switches[name] = _Switch(mtu, physical=False)
             self._bridge(name, 0)
 
+    def create_overlay(
+        self, name: str, mtu: int, vnetid: int, listen: tuple[str, int], targets: tuple[OverlayTarget, ...]
+    ) -> None:
+        with self._lock:
+            switch = self._switches[name] = _Switch(mtu, physical=False)
+            bridge = self._bridge(name, 0)
+            tunnel = f"x{next(self._numbers)}"
+            address, port = listen
+            local = "" if ip_address(address).is_unspecified else f"local {address}"
+            # Who is asked by broadcast answers by itself when all goes to one host; else nobody hears it.
+            proxy = "" if any(not target.mac for target in targets) else "proxy"
+            # It is made in the global zone's stack, which keeps its UDP socket, and used in the fabric.
+            try:
+                self._stacks["global"].netns.ip(
+                    f"link add {tunnel} mtu {mtu} type vxlan id {vnetid} {local} dstport {port}"
+                    f" nolearning {proxy}",
+                    f"link set {tunnel} netns {self._fabric.path}",
+                )
+            except OSError:
+                self.delete_link(name)
+                raise
+            switch.tunnel = tunnel
+            self._fabric.ip(f"link set {tunnel} master {bridge} up")
+            for target in targets:
+                # What is on this host is not sent anywhere.
+                if target.address != address:
+                    self._add_target(tunnel, target)
+
+    def set_overlay_target(self, name: str, target: OverlayTarget) -> None:
+        with self._lock:
+            tunnel = self._switches[name].tunnel
+            with contextlib.suppress(OSError):
+                self._fabric.run(["bridge", "fdb", "del", pad_mac(target.mac), "dev", tunnel])
+            self._add_target(tunnel, target)
+
+    def _add_target(self, tunnel: str, target: OverlayTarget) -> None:
+        mac = pad_mac(target.mac) if target.mac else "00:00:00:00:00:00"
+        if target.address and target.port:
+            where = ["dst", target.address, "port", str(target.port)]
+            self._fabric.run(["bridge", "fdb", "append", mac, "dev", tunnel, *where])
+        if target.ip:
+            self._fabric.ip(f"neigh replace {target.ip} lladdr {mac} dev {tunnel} nud permanent")
+
+    def pair_simnets(self, name: str, peer: str) -> None:
+        with self._lock:
+            switch = self._switches[name]
+            if not peer:
+                ends = (switch.joint, _far(switch.joint))
+                if switch.joint:
+                    self._fabric.ip(f"link del {switch.joint}")
+                for other in self._switches.values():
+                    if other.joint in ends:
+                        other.joint = ""
+                return
+            joint = f"j{next(self._numbers)}"
+            self._fabric.ip(
+                f"link add {joint} type veth peer name {_far(joint)}",
+                f"link set {joint} master {self._bridge(name, 0)} up",
+                f"link set {_far(joint)} master {self._bridge(peer, 0)} up",
+            )
+            switch.joint, self._switches[peer].joint = joint, _far(joint)
+
     def create_vnic(self, name: str, over: str, mac: str, vid: int, mtu: int) -> None:
         with self._lock:
             if over not in self._switches:
@@ -230,9 +306,12 @@ class LinuxKernel:
             if link is not None:
                 self._unprotect(link)
                 self._fabric.ip(f"link del {link.port}")
+            if name in self._switches:
+                self.pair_simnets(name, "")
             switch = self._switches.pop(name, None)
             if switch is not None:
-                self._fabric.ip(*(f"link del {bridge}" for bridge in switch.bridges.values()))
+                devices = [*([switch.tunnel] if switch.tunnel else []), *switch.bridges.values()]
+                self._fabric.ip(*(f"link del {device}" for device in devices))
 
     def rename_link(self, old: str, new: str) -> None:
         with self._lock:
@@ -375,16 +454,26 @@ class LinuxKernel:
     def set_nat(self, zone: str, rules: tuple[NatRule, ...]) -> None:
         with self._lock:
             stack = self._stack(zone)
-            names = {
-                link.name: link.linux_name
-                for link in self._links.values()
-                if self._stack(link.zone) is stack
-            }
             if rules:
-                stack.netns.nft(nft.nat_table(rules, names))
+                stack.netns.nft(nft.nat_table(rules, self._linux_names(stack)))
             elif stack.nat:
                 stack.netns.nft(nft.delete_table(nft.NAT_TABLE))
             stack.nat = bool(rules)
+
+    def set_filter(self, zone: str, rules: tuple[PacketRule, ...], generation: int) -> None:
+        with self._lock:
+            stack = self._stack(zone)
+            if rules:
+                stack.netns.nft(nft.filter_table(rules, self._linux_names(stack), generation))
+            elif stack.rules:
+                stack.netns.nft(nft.delete_table(nft.FILTER_TABLE))
+            stack.rules = bool(rules)
+
+    def _linux_names(self, stack: _Stack) -> dict[str, str]:
+        """What Linux calls the links in a stack, by their own names."""
+        return {
+            link.name: link.linux_name for link in self._links.values() if self._stack(link.zone) is stack
+        }
 
     # DHCP ----------------------------------------------------------------------------------------
     def start_dhcp_client(self, zone: str, link: str) -> None:
@@ -453,6 +542,11 @@ class LinuxKernel:
         for zone in list(self._stacks):
             self.destroy_stack(zone)
         self._fabric.close()
+
+
+def _far(joint: str) -> str:
+    """The other end of a connection between two simnets."""
+    return joint.removeprefix("k") if joint.startswith("k") else f"k{joint}"
 
 
 def pad_mac(mac: str) -> str:

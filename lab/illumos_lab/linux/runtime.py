@@ -39,7 +39,7 @@ _NAMESPACES = {
 # ignored the kernel reaps the orphans that fall to it.
 _INIT = (
     'mount -t proc proc "$0/proc" && hostname "$1" && echo up && trap "" CHLD'
-    ' && exec chroot "$0" /system/lab/linux/bin/sleep infinity <&- >&- 2>&-'
+    ' && exec chroot "$0" /system/lab/init infinity <&- >&- 2>&-'
 )
 _SETSID = "/system/lab/linux/bin/setsid"
 
@@ -118,9 +118,7 @@ class LinuxRuntime:
         self._start_init("global", self.root, self._name)
 
     def halt(self) -> None:
-        """End every process of the host."""
-        for zone in [zone for zone in self._running if zone != "global"]:
-            self.stop_zone(zone)
+        """End every process of the host: all zones' processes live inside its pid namespace."""
         self.stop_zone("global")
 
     # Zones ---------------------------------------------------------------------------------------
@@ -369,6 +367,24 @@ class LinuxRuntime:
         with contextlib.suppress(OSError):
             self._zone_root(zonepath).rmdir()
 
+    def move_zone_root(self, zonepath: str, new: str) -> None:
+        for target in reversed(self._mounted.pop(zonepath, [])):
+            syscalls.unmount(target)
+        store = self._store(new)
+        self._store(zonepath).rename(store)
+        place = store / "zone.json"
+        place.write_text(json.dumps({**json.loads(place.read_text()), "zonepath": new}))
+
+    def mount(self, source: Path | None, target: Path, *, read_only: bool = False) -> None:
+        if source is None:
+            flags = syscalls.MS_NOSUID | (syscalls.MS_RDONLY if read_only else 0)
+            syscalls.mount("swap", str(target), "tmpfs", flags)
+        else:
+            syscalls.bind(str(source), str(target), read_only=read_only)
+
+    def unmount(self, target: Path) -> None:
+        syscalls.unmount(str(target))
+
     def zone_stores(self) -> dict[str, Path]:
         """Where the changed files of each zone root are kept, by zonepath."""
         stores = {}
@@ -457,6 +473,8 @@ def _mount_volatile(root: Path) -> list[str]:
     tmpfs("tmp", "1777")
     tmpfs("var/run", "755")
     lab = tmpfs("system/lab", "755")
+    # By its name the init is known to what looks at process 1.
+    (lab / "init").symlink_to("linux/bin/sleep")
     for place, source in image.MACHINE_FILES.items():
         if Path(source).is_dir():
             (lab / place).mkdir()

@@ -178,15 +178,27 @@ class Smf:
         """
         if isinstance(service, str):
             service = services.by_fmri(self._host.profile, service)
-        with self._lock:
-            running = [
-                restarter
-                for zone, restarter in self._restarters.items()
-                if restarter is not None and self._host.zone_root(zone) == zone_root
-            ]
+        running = self._running_from(zone_root)
         repository = running[0].repository if running else Repository.load(zone_root)
         if service.fmri not in repository.installed:
             repository.installed.append(service.fmri)
             repository.save()
         for restarter in running:
             restarter.add(service)
+
+    def remove_service(self, zone_root: Path, service: Service) -> None:
+        """Stop a service that a package brought, and make it unknown below a root directory."""
+        running = self._running_from(zone_root)
+        for restarter in running:
+            restarter.remove(service.fmri)
+        repository = running[0].repository if running else Repository.load(zone_root)
+        if service.fmri in repository.installed:
+            repository.forget(service.fmri)
+
+    def _running_from(self, zone_root: Path) -> list[Restarter]:
+        with self._lock:
+            return [
+                restarter
+                for zone, restarter in self._restarters.items()
+                if restarter is not None and self._host.zone_root(zone) == zone_root
+            ]

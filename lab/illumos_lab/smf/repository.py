@@ -67,6 +67,14 @@ class Repository:
             },
         )
 
+    def forget(self, fmri: str) -> None:
+        """Drop an instance that a package added, with its service and all that was set on them."""
+        self.installed.remove(fmri)
+        for entity in (fmri, fmri.rpartition(":")[0]):
+            for settings in (self.enabled, self.comments, self.groups, self.properties):
+                settings.pop(entity, None)
+        self.save()
+
     def save(self) -> None:
         """Write the file."""
         data = {

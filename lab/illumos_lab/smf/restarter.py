@@ -127,6 +127,17 @@ class Restarter:
                 self._add(service)
                 self._settle()
 
+    def remove(self, fmri: str) -> None:
+        """Stop a service that a package takes away, and forget it and all that was set on it."""
+        with self.changed:
+            if fmri not in self.instances:
+                return
+            self.set_enabled(fmri, False, temporary=True)
+            instance = self.instances[fmri]
+            self.wait(lambda: instance.state == "disabled" and not instance.busy)
+            del self.instances[fmri]
+            self._named.clear()
+
     def is_enabled(self, instance: Instance) -> bool:
         """Whether it should run: by a temporary decision, else by the repository."""
         if instance.temporary is not None:
@@ -446,7 +457,9 @@ class Restarter:
                 self.legacy["lrc:" + script.replace(".", "_", 1)] = time.time()
 
         log = self._log_directory / names.log_name(instance.fmri)
-        return Context(self._host, self.zone, instance.fmri, log, get, put, legacy)
+        context = Context(self._host, self.zone, instance.fmri, log, get, put, legacy)
+        context.daemon = instance.process
+        return context
 
     def _watch(self, instance: Instance, process: Popen[bytes]) -> None:
         """Restart a service whose daemon ends by itself; give up when it ends at once, repeatedly."""
@@ -454,10 +467,16 @@ class Restarter:
 
         def work() -> None:
             while process.poll() is None:
-                if self._closed or instance.process is not process:
+                if self._closed:
+                    return
+                if instance.process is not process:
+                    # It has been stopped, or left running; its zone cannot end before it is waited for.
+                    process.wait()
                     return
                 time.sleep(_POLL)
             with self.changed:
+                # A refresh may be about to put another process in its place.
+                self.changed.wait_for(lambda: self._closed or not instance.busy)
                 if self._closed or instance.process is not process:
                     return
                 instance.process = None

@@ -1,24 +1,24 @@
-"""Delegated administration: the admin resource and the global zone's /etc/user_attr."""
+"""Delegated administration: the admin resource and the global zone's /etc/user_attr.
+
+Functions take the root directory of the global zone.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from illumos_lab.zonecfg.model import Configuration
 from illumos_lab.zonecfg.xmlfile import Element, write_atomically
-
-if TYPE_CHECKING:
-    from illumos_lab.host import Host
 
 _AUTHS = ("login", "manage", "clonefrom")
 _PREFIX = "solaris.zone."
 _PROFILE = "Zone Management"
 
 
-def user_exists(host: Host, user: str) -> bool:
+def user_exists(root: Path, user: str) -> bool:
     """The user has an account in the global zone."""
     try:
-        text = (host.root / "etc/passwd").read_text("utf-8", "replace")
+        text = (root / "etc/passwd").read_text("utf-8", "replace")
     except FileNotFoundError:
         return False
     return any(line.split(":")[0] == user for line in text.splitlines())
@@ -33,21 +33,21 @@ def _admins(configuration: Configuration) -> dict[str, str]:
     return {e.get("user"): e.get("auths") for e in configuration.resources("admin")}
 
 
-def authorize(host: Host, configuration: Configuration) -> None:
+def authorize(root: Path, configuration: Configuration) -> None:
     """Give the users of the admin resources their rights, and take those of others."""
-    _rewrite(host, configuration.name, _admins(configuration))
+    _rewrite(root, configuration.name, _admins(configuration))
 
 
-def deauthorize(host: Host, configuration: Configuration) -> None:
+def deauthorize(root: Path, configuration: Configuration) -> None:
     """Take all rights to a zone."""
     if configuration.resources("admin"):
-        _rewrite(host, configuration.name, {})
+        _rewrite(root, configuration.name, {})
 
 
-def update_from_rbac(host: Host, configuration: Configuration) -> bool:
+def update_from_rbac(root: Path, configuration: Configuration) -> bool:
     """Bring the admin resources up to date with a newer /etc/user_attr; whether they changed."""
-    path = host.root / "etc/user_attr"
-    file = host.root / f"etc/zones/{configuration.name}.xml"
+    path = root / "etc/user_attr"
+    file = root / f"etc/zones/{configuration.name}.xml"
     wanted = _admins(configuration)
     if not wanted or not path.exists() or not file.exists():
         return False
@@ -86,8 +86,8 @@ def _zone_auths(attributes: dict[str, str], zone: str) -> list[str]:
     ]
 
 
-def _rewrite(host: Host, zone: str, wanted: dict[str, str]) -> None:
-    path = host.root / "etc/user_attr"
+def _rewrite(root: Path, zone: str, wanted: dict[str, str]) -> None:
+    path = root / "etc/user_attr"
     text = path.read_text("utf-8", "surrogateescape") if path.exists() else ""
     lines = []
     done = set()

@@ -26,7 +26,7 @@ BOGUS_ZONE_NAME = "Bogus zone name"
 
 _NOT_FOR_GLOBAL = (
     "zonename", "zonepath", "brand", "autoboot", "bootargs", "limitpriv", "scheduling-class", "ip-type",
-    "hostid", "fs-allowed",
+    "hostid", "fs-allowed", "uuid",
 )  # fmt: skip
 _RESOURCES_NOT_FOR_GLOBAL = ("fs", "net", "device", "attr", "dataset")
 _SINGLETONS = ("dedicated-cpu", "capped-cpu", "capped-memory", "security-flags")
@@ -270,7 +270,7 @@ class Editor(Session):
         if self.scope is not None:
             self.scope.clear(name)
             return
-        if name in ("zonename", "zonepath", "brand"):
+        if name in ("zonename", "zonepath", "brand", "uuid"):
             self.error(f"{name}: {CLEAR_DISALLOWED}")
             return
         if name in self.dialect.aliases:
@@ -328,9 +328,10 @@ class Editor(Session):
         if "F" in options:
             if self.scope is not None:
                 self.error("Only zonepath setting can be forced.")
-            else:
+                return
+            if not self.store.is_alternate:
                 self.error("Zonepath is changeable only in an alternate root.")
-            return
+                return
         accepts_others = self.scope is not None and self.scope.accepts_list(name)
         if not isinstance(value, str) and not accepts_others:
             self.error("A simple value was expected here.")
@@ -348,7 +349,7 @@ class Editor(Session):
         if self.scope is not None:
             self.scope.set(name, value)
         else:
-            self._set_global(name, str(value))
+            self._set_global(name, str(value), forced="F" in options)
 
     def _rename_before_create(self, name: str) -> None:
         if values.valid_zonename(name):
@@ -360,7 +361,7 @@ class Editor(Session):
         self.error(f"{name}: {text}")
         self.run.err("\n" + usage.ZONE_SYNTAX)
 
-    def _set_global(self, name: str, value: str) -> None:
+    def _set_global(self, name: str, value: str, *, forced: bool = False) -> None:
         if name in ALIASES:
             if self.is_global:
                 self.say(_GLOBAL_RCTL_WARNING)
@@ -380,8 +381,15 @@ class Editor(Session):
             case "zonename":
                 self._rename(value)
                 return
+            case "uuid":
+                if not values.valid_uuid(value):
+                    self.error(f"uuid: {INVALID_PROPERTY}")
+                    return
+                self.current.uuid = value.lower()
+                self.unsaved = True
+                return
             case "zonepath" | "brand":
-                if self._is_installed():
+                if self._is_installed() and not forced:
                     self.say(f"Zone {self.zone} already installed; set {name} not allowed.")
                     return
                 if name == "zonepath":

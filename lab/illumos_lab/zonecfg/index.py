@@ -28,12 +28,14 @@ class Entry:
         state: ``configured``, ``incomplete`` or ``installed``.
         zonepath: its directory.
         uuid: universal id, empty until the zone has left ``configured``.
+        extra: what SmartOS has behind that: brand, ``sh`` or ``ex``, and debug id, with colons between.
     """
 
     name: str
     state: str
     zonepath: str
     uuid: str = ""
+    extra: str = ""
 
 
 def parse_line(line: str) -> Entry | None:
@@ -50,34 +52,60 @@ def parse_line(line: str) -> Entry | None:
         zonepath, _, rest = rest.partition(":")
     if not state or not (zonepath or rest):
         return None
-    return Entry(name, state, zonepath, rest.partition(":")[0])
+    identity, _, extra = rest.partition(":")
+    return Entry(name, state, zonepath, identity, extra)
 
 
-def format_entry(entry: Entry) -> str:
-    """The line of an entry, line feed included."""
+def format_entry(entry: Entry, extended: bool = False) -> str:
+    """The line of an entry, line feed included; further fields are written when it is `extended`."""
     zonepath = f'"{entry.zonepath}"' if ":" in entry.zonepath else entry.zonepath
-    return f"{entry.name}:{entry.state}:{zonepath}:{entry.uuid}\n"
+    extra = f":{entry.extra}" if extended and entry.extra else ""
+    return f"{entry.name}:{entry.state}:{zonepath}:{entry.uuid}{extra}\n"
+
+
+class _Parsed:
+    """The entries of a content of the file."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        found = (parse_line(line) for line in content.decode("utf-8", "surrogateescape").split("\n"))
+        self.entries = tuple(entry for entry in found if entry is not None)
+        # The first one counts where there are several.
+        self.by_name = {entry.name: entry for entry in reversed(self.entries)}
 
 
 class Index:
-    """The index file of one host; every change is made under the lock that other processes honour too."""
+    """The index file of one host; every change is made under the lock that other processes honour too.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: root directory of the global zone.
+        extended: lines keep what SmartOS adds to them.
+    """
+
+    def __init__(self, root: Path, extended: bool = False) -> None:
+        self._extended = extended
         self.path = root / "etc/zones/index"
         self._lock_path = root / "var/run/zones/index.lock"
+        self._parsed: _Parsed | None = None
 
     def entries(self) -> list[Entry]:
         """All entries in file order; a missing file has none."""
-        try:
-            text = self.path.read_bytes().decode("utf-8", "surrogateescape")
-        except FileNotFoundError:
-            return []
-        found = (parse_line(line) for line in text.split("\n"))
-        return [entry for entry in found if entry is not None]
+        return list(self._read().entries)
 
     def get(self, name: str) -> Entry | None:
         """The entry of a zone."""
-        return next((entry for entry in self.entries() if entry.name == name), None)
+        return self._read().by_name.get(name)
+
+    def _read(self) -> _Parsed:
+        """What the file says now. It is read anew each time, and parsed when it has changed."""
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            content = b""
+        parsed = self._parsed
+        if parsed is None or parsed.content != content:
+            parsed = self._parsed = _Parsed(content)
+        return parsed
 
     def add(self, entry: Entry) -> None:
         """Append a zone, or give its present line the new content.
@@ -120,11 +148,11 @@ class Index:
                 found = True
                 changed = change(entry)
                 if changed is not None:
-                    lines.append(format_entry(changed))
+                    lines.append(format_entry(changed, self._extended))
             if not found:
                 if append is None:
                     raise IndexUpdateError(f"no entry for {name}")
-                lines.append(format_entry(append))
+                lines.append(format_entry(append, self._extended))
             write_atomically(self.path, "".join(lines))
 
     @contextmanager

@@ -40,9 +40,11 @@ class Dialect:
 
     Attributes:
         forked: has the additions that SmartOS and OmniOS made.
+        smartos: has those of SmartOS alone.
     """
 
     forked: bool
+    smartos: bool = False
 
     @property
     def aliases(self) -> tuple[str, ...]:
@@ -52,13 +54,15 @@ class Dialect:
     @property
     def info_properties(self) -> tuple[str, ...]:
         """Properties that ``info`` shows alone."""
-        return (*GLOBAL_PROPERTIES, *self.aliases)
+        uuid = ("uuid",) if self.smartos else ()
+        return (*GLOBAL_PROPERTIES, *uuid, *self.aliases)
 
     @property
     def properties(self) -> frozenset[str]:
         """All property words."""
         words = (*GLOBAL_PROPERTIES, *ALIASES, *RESOURCE_PROPERTIES)
-        return frozenset((*words, *FORK_PROPERTIES) if self.forked else words)
+        uuid = ("uuid",) if self.smartos else ()
+        return frozenset((*words, *FORK_PROPERTIES, *uuid) if self.forked else words)
 
 
 @dataclass(frozen=True)

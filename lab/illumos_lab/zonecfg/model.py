@@ -163,11 +163,13 @@ class Configuration:
     Attributes:
         document: its XML document, which all accessors read and change.
         is_new: it was made by ``create`` and has not been saved since.
+        uuid: universal id of the zone where zonecfg knows it (SmartOS); it is kept in the index.
     """
 
     def __init__(self, document: Document, is_new: bool = False) -> None:
         self.document = document
         self.is_new = is_new
+        self.uuid = ""
 
     @classmethod
     def from_template(cls, template: Document, name: str) -> Configuration:

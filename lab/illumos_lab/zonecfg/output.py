@@ -117,6 +117,8 @@ def _info_property(session: Session, name: str) -> None:
                 return
         case "autoboot":
             value = "true" if configuration.autoboot else "false"
+        case "uuid":
+            value = configuration.uuid
         case _:
             value = configuration.get(name)
     if name in _LIMITED and len(value) > DEFAULT_LIMIT_LENGTH:
@@ -290,6 +292,7 @@ def _export_properties(session: Session) -> list[str]:
         "ip-type": configuration.ip_type,
         "hostid": configuration.get("hostid"),
         "fs-allowed": configuration.get("fs-allowed"),
+        "uuid": configuration.uuid,
     }
     return [
         f"set {name}={value}"
@@ -303,7 +306,7 @@ def _export_resource(session: Session, resource: str, element: Element) -> list[
     properties = properties_of(RESOURCES[resource], element)
     lines = [f"add {resource}"]
     lines += [
-        f'set {name}="{properties[name]}"'
+        f"set {name}={_quoted(properties[name], session.dialect.smartos)}"
         for name in (_FORK_NET_EXPORTED if forked_net else _SHOWN[resource])
         if name in properties
     ]
@@ -317,6 +320,10 @@ def _export_resource(session: Session, resource: str, element: Element) -> list[
             case _:
                 lines.append(f"add property {_free_property(item)}")
     return [*lines, "end"]
+
+
+def _quoted(value: str, only_blanks: bool) -> str:
+    return f'"{value}"' if " " in value or not only_blanks else value
 
 
 def _export_dedicated_cpu(configuration: Configuration) -> list[str]:

@@ -33,7 +33,7 @@ _FORK_CLEARABLE = {
     **_CLEARABLE,
     "net": ("allowed-address", "defrouter", "global-nic", "mac-addr", "vlan-id"),
 }
-_PROPERTIES = {
+PROPERTIES = {
     "fs": ("dir", "special", "raw", "type", "options"),
     "net": ("address", "allowed-address", "physical", "defrouter"),
     "device": ("match",),
@@ -46,6 +46,8 @@ _PROPERTIES = {
     "admin": ("user", "auths"),
     "security-flags": ("default", "lower", "upper"),
 }
+"""Properties of each resource, in the order of the manual page."""
+
 _FORK_NET_PROPERTIES = ("global-nic", "mac-addr", "vlan-id")
 _REQUIRED_ORDER = {"fs": ("dir", "special", "type")}
 _PIECES = ("priv", "limit", "action")
@@ -96,7 +98,7 @@ class Scope:
 
     def set(self, name: str, value: Value) -> None:
         """Carry out ``set``."""
-        known = _PROPERTIES[self.resource]
+        known = PROPERTIES[self.resource]
         if self.resource == "net" and self._session.dialect.forked:
             known = (*known, *_FORK_NET_PROPERTIES)
         if name not in known:
@@ -161,7 +163,7 @@ class Scope:
             case "capped-memory", _:
                 return self._memory(name, value)
             case "admin", "user":
-                if not admins.user_exists(self._session.host, value):
+                if not admins.user_exists(self._session.store.root, value):
                     raise values.BadValue(f"user {value} is not a valid username")
         return value
 

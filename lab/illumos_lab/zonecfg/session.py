@@ -60,6 +60,9 @@ def absolute(run: Invocation, name: str) -> str:
 class Session:
     """One run of zonecfg for one zone.
 
+    Args:
+        root: alternate root whose zones it is about; empty for those of the running system.
+
     Attributes:
         zone: name that messages use; ``set zonename`` changes it.
         configuration: the configuration being edited; None until a command needs it.
@@ -68,12 +71,12 @@ class Session:
         unsaved: there are changes to commit.
     """
 
-    def __init__(self, host: Host, run: Invocation, zone: str) -> None:
+    def __init__(self, host: Host, run: Invocation, zone: str, root: str = "") -> None:
         self.host = host
         self.run = run
         self.zone = zone
-        self.dialect = Dialect(host.profile.forked_zonecfg)
-        self.store = Store(host)
+        self.dialect = Dialect(host.profile.forked_zonecfg, host.profile.smartos_zonecfg)
+        self.store = Store(host, root)
         self.configuration: Configuration | None = None
         self.scope: Scope | None = None
         self.failed = False
@@ -103,12 +106,14 @@ class Session:
     def run_file(self, name: str) -> int:
         """Carry out the commands of a file of the caller's zone; returns the exit status."""
         path = self.host.path(self.run.zone, absolute(self.run, name))
+        descriptor = self.run.descriptor(name)
         try:
-            status = path.stat()
+            status = path.stat() if descriptor is None else os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 self.run.err(f"{name} is not a regular file.\n")
                 return 1
-            text = path.read_bytes().decode("utf-8", "surrogateescape")
+            with self.run.open(name, path, "rb") as file:
+                text = file.read().decode("utf-8", "surrogateescape")
         except OSError as error:
             self.run.err(f"could not open file {name}: {os.strerror(error.errno or 0)}\n")
             return 1
@@ -310,7 +315,7 @@ class Session:
         if not self.is_global and brand not in self.store.brands():
             self.error(f'Zone {self.zone} uses non-existent brand "{brand}".  Unable to continue')
             raise ImmediateExit(1)
-        if admins.update_from_rbac(self.host, self.configuration):
+        if admins.update_from_rbac(self.store.root, self.configuration):
             self.say(
                 "The administrative rights were updated to match the current RBAC configuration.\n"
                 'Use "info admin" and "revert" to compare with the previous settings.'

@@ -35,13 +35,30 @@ class ZoneInUseError(Exception):
 
 
 class Store:
-    """The zone configurations of one host."""
+    """The zone configurations of one host, or of a system below an alternate root.
 
-    def __init__(self, host: Host) -> None:
+    There nothing runs, zonepaths are seen with the root before them, and brands are the running system's.
+
+    Args:
+        alternate: that root's directory; empty for the running system.
+
+    Attributes:
+        root: root directory of the system, seen from outside.
+        index: its zones.
+    """
+
+    def __init__(self, host: Host, alternate: str = "") -> None:
         self._host = host
-        self._directory = host.root / "etc/zones"
+        self._prefix = alternate.rstrip("/")
+        self.root = host.path("global", alternate or "/")
+        self._directory = self.root / "etc/zones"
         self._brand_directory = host.root / "usr/lib/brand"
-        self.index = Index(host.root)
+        self.index = Index(self.root, host.profile.smartos_zonecfg)
+
+    @property
+    def is_alternate(self) -> bool:
+        """It is about a system below an alternate root."""
+        return bool(self._prefix)
 
     def path(self, name: str) -> Path:
         """The file of a configuration or template."""
@@ -54,9 +71,12 @@ class Store:
             NoSuchZoneError, xmlfile.InvalidDocumentError
         """
         try:
-            return load(self.path(name))
+            document = load(self.path(name))
         except OSError as error:
             raise NoSuchZoneError(name) from error
+        if self._prefix and document.root.get("zonepath"):
+            document.root.attributes["zonepath"] = self._prefix + document.root.get("zonepath")
+        return document
 
     def load(self, name: str) -> Configuration:
         """The saved configuration of a zone.
@@ -64,7 +84,10 @@ class Store:
         Raises:
             NoSuchZoneError, xmlfile.InvalidDocumentError
         """
-        return Configuration(self.load_document(name))
+        configuration = Configuration(self.load_document(name))
+        entry = self.index.get(name) if self._host.profile.smartos_zonecfg else None
+        configuration.uuid = entry.uuid if entry is not None else ""
+        return configuration
 
     def load_detached(self, zonepath: str) -> Document:
         """The manifest that ``zoneadm detach`` left in a zonepath.
@@ -79,7 +102,8 @@ class Store:
 
     def template_name(self, name: str) -> str:
         """The file name behind ``create -t``; OmniOS puts its prefix before names in lower case."""
-        if self._host.profile.forked_zonecfg and not name[:1].isupper():
+        profile = self._host.profile
+        if profile.forked_zonecfg and not profile.smartos_zonecfg and not name[:1].isupper():
             return f"OMNI{name}"
         return name
 
@@ -93,6 +117,8 @@ class Store:
         return entry is not None and entry.state == "installed"
 
     def _is_active(self, zone: str) -> bool:
+        if self.is_alternate:
+            return zone == "global"
         return zone == "global" or self._host.zones.kernel_state(zone) is not None
 
     # Brands --------------------------------------------------------------------------------------
@@ -135,9 +161,16 @@ class Store:
             IndexUpdateError: the index cannot be changed; nothing has been saved.
         """
         name = configuration.name
-        if name != "global":
-            self._update_index(configuration, old_name)
-        save(self.path(name), configuration.document)
+        zonepath = configuration.zonepath
+        if self._prefix and zonepath.startswith(self._prefix + "/"):
+            configuration.root.attributes["zonepath"] = zonepath.removeprefix(self._prefix)
+        try:
+            if name != "global":
+                self._update_index(configuration, old_name)
+            save(self.path(name), configuration.document)
+        finally:
+            if self._prefix:
+                configuration.root.attributes["zonepath"] = zonepath
         if name != old_name and not configuration.is_new:
             self.path(old_name).unlink(missing_ok=True)
         configuration.is_new = False
@@ -147,9 +180,20 @@ class Store:
         if configuration.is_new:
             if self._host.profile.list_has_debug_id:
                 configuration.root.attributes["debugid"] = str(self._take_debug_id())
-            self.index.add(Entry(configuration.name, "configured", zonepath))
+            extra = self._extra(configuration)
+            self.index.add(Entry(configuration.name, "configured", zonepath, configuration.uuid, extra))
             return
-        self.index.update(old_name, name=configuration.name, zonepath=zonepath)
+        changes = {"name": configuration.name, "zonepath": zonepath}
+        if self._host.profile.smartos_zonecfg:
+            changes |= {"uuid": configuration.uuid, "extra": self._extra(configuration)}
+        self.index.update(old_name, **changes)
+
+    def _extra(self, configuration: Configuration) -> str:
+        """What SmartOS adds to a line of the index."""
+        if not self._host.profile.smartos_zonecfg:
+            return ""
+        ip_type = "ex" if configuration.exclusive_ip else "sh"
+        return f"{self.brand_of(configuration)}:{ip_type}:{configuration.root.get('debugid')}"
 
     def _take_debug_id(self) -> int:
         """A number that no zone of the host has had; /etc/zones/did.txt keeps the last one."""

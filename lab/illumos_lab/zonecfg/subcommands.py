@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable
 
 from illumos_lab.zonecfg import admins, output, usage
@@ -68,8 +69,13 @@ class Zonecfg(Editor):
             )
 
     def _create(self, command: Command) -> None:
-        options = self._options(command, "Fa:bt:", synopsis_only=True)
-        if options is None or self._refuse_edit("create") or not self._may_create("F" in options):
+        letters = "Fa:bt:X" if self.dialect.smartos else "Fa:bt:"
+        options = self._options(command, letters, synopsis_only=True)
+        if options is None or self._refuse_edit("create"):
+            return
+        # What is adopted may, and must, exist already.
+        adopt = "X" in options
+        if not adopt and not self._may_create("F" in options):
             return
         template = "SUNWdefault"
         for letter, value in options.items():
@@ -77,6 +83,8 @@ class Zonecfg(Editor):
                 template = "SUNWblank"
             elif letter == "t":
                 template = self.store.template_name(value)
+            elif letter == "X":
+                template = self.zone
         if "a" in options:
             made = self._from_detached(options["a"])
             if made is None:
@@ -92,6 +100,8 @@ class Zonecfg(Editor):
                 self.error(f"{template}: Invalid document")
                 return
             self.configuration = Configuration.from_template(document, self.zone)
+        if self.dialect.smartos:
+            self.configuration.uuid = str(uuid.uuid4())
         self._loaded_once = True
         self.unsaved = True
 
@@ -143,7 +153,7 @@ class Zonecfg(Editor):
             if not answer:
                 return
         if self._ready():
-            admins.deauthorize(self.host, self.current)
+            admins.deauthorize(self.store.root, self.current)
         try:
             self.store.destroy(self.zone, force)
         except NoSuchZoneError:
@@ -230,7 +240,8 @@ class Zonecfg(Editor):
             return
         path = self.host.path(self.run.zone, absolute(self.run, options["f"]))
         try:
-            path.write_text(output.export(self), "utf-8", "surrogateescape")
+            with self.run.open(options["f"], path, "wb") as file:
+                file.write(output.export(self).encode("utf-8", "surrogateescape"))
         except OSError as error:
             self.say(f"opening file {options['f']}: {os.strerror(error.errno or 0)}")
 

@@ -58,6 +58,11 @@ def zonepath(value: str) -> str:
     return path.rstrip("/")
 
 
+def valid_uuid(value: str) -> bool:
+    """A universal id in its usual form."""
+    return bool(re.fullmatch(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", value))
+
+
 def valid_hostid(value: str) -> bool:
     """A 32-bit hexadecimal number other than all ones."""
     digits = value.removeprefix("0x").removeprefix("0X") if len(value) > 1 else value
@@ -244,7 +249,11 @@ def size_to_bytes(text: str) -> int | None:
         return None
     if number < 0:
         return None
-    return min(int(number * factor), _UINT64_MAX)
+    product = number * factor
+    if product >= _UINT64_MAX and factor == 1:
+        return _UINT64_MAX
+    # A product beyond 64 bits becomes zero, as it does on the processors that illumos runs on.
+    return int(product) if product < _UINT64_MAX else 0
 
 
 def _c_float(text: str) -> float:

@@ -202,6 +202,6 @@ def _save(session: Session) -> str | None:
     except OSError:
         return "Problem saving file"
     if session.current.resources("admin"):
-        admins.authorize(session.host, session.current)
+        admins.authorize(session.store.root, session.current)
     session.saved()
     return None

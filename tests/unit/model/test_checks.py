@@ -2,7 +2,7 @@
 
 import pytest
 
-from pulumi_illumos_provider.model.base import check
+from pulumi_illumos_provider.model.base import Inputs, check
 from pulumi_illumos_provider.model.etherstub import EtherstubInputs
 from pulumi_illumos_provider.model.router_zone import RouterZoneInputs
 from pulumi_illumos_provider.model.zone import ZoneInputs
@@ -148,7 +148,7 @@ def test_a_wrong_nic_property_is_named_with_its_rule(nic, path, words):
 
 
 def test_every_property_of_every_resource_has_a_fault_in_these_tables():
-    faulted = {
+    faulted: dict[type[Inputs], set[str]] = {
         EtherstubInputs: {path.split("[")[0] for _, path, _ in ETHERSTUB_FAULTS},
         RouterZoneInputs: {path.split("[")[0] for _, path, _ in ROUTER_FAULTS},
         ZoneInputs: {path.split("[")[0] for _, path, _ in ZONE_FAULTS} | {"nics"},

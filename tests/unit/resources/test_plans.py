@@ -371,6 +371,7 @@ def test_a_missing_ipfilter_package_is_installed_in_the_global_zone_first():
 def test_the_routers_own_configuration_is_understood():
     now = FakeHost().router().snapshot()
     state = ROUTER.read("gz", "gw", now)
+    assert state is not None
     assert "pulumi-network-0" in GW_CONFIG
     assert str(state.networks[0].address) == "10.9.1.254"
     assert state.services == {"forwarding": "online", "ipfilter": "online", "dnsmasq": "online"}

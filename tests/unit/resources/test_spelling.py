@@ -114,4 +114,5 @@ def test_attributes_of_the_field_are_read_without_loss():
         'add attr\nset name=vm-opts\nset type=string\nset value="LWMgMSAtbSA0Zw=="\nend\n'
     )
     state = ZONE.read("gz", "web", with_web(config=config).snapshot())
+    assert state is not None
     assert state.attributes == {"cloud-note": "cmVnaXN0cnk=", "vm-opts": "LWMgMSAtbSA0Zw=="}

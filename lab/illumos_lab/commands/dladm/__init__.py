@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from illumos_lab.commands.dladm import create, linkprop, show
+from illumos_lab.commands.dladm import create, linkprop, overlay, show
 from illumos_lab.commands.dladm.call import Call, Fatal, UsageError
 from illumos_lab.deferred import deferred_output
 from illumos_lab.host import Host
@@ -31,6 +31,10 @@ SUBCOMMANDS: dict[str, Callable[[Call], int]] = {
     "modify-simnet": create.modify_simnet,
     "delete-simnet": create.delete_simnet,
     "show-simnet": create.show_simnet,
+    "create-overlay": overlay.create_overlay,
+    "delete-overlay": overlay.delete_overlay,
+    "modify-overlay": overlay.modify_overlay,
+    "show-overlay": overlay.show_overlay,
 }
 """What the lab emulates."""
 
@@ -42,7 +46,7 @@ scan-wifi connect-wifi disconnect-wifi show-wifi
 create-secobj delete-secobj show-secobj init-secobj
 create-part delete-part show-part up-part show-ib
 create-iptun modify-iptun delete-iptun show-iptun up-iptun down-iptun
-create-overlay delete-overlay modify-overlay show-overlay up-overlay
+up-overlay
 init-linkprop up-vlan up-vnic up-simnet
 """
 NOT_EMULATED = frozenset(_NOT_EMULATED_TEXT.split())

@@ -72,6 +72,9 @@ LONG = {
     "media": "m",
     "zone": "z",
     "mac": "m",
+    "encap": "e",
+    "search": "s",
+    "vnetid": "v",
 }
 """Long names of dladm's options; each subcommand has those whose letter it knows."""
 

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from illumos_lab import linkname
 from illumos_lab.commands.dladm.call import Call, Fatal, Options, UsageError, parse_vid
-from illumos_lab.links import ETHERSTUB, SIMNET, VLAN, VNIC, DladmError, Link, properties, status
+from illumos_lab.links import ETHERSTUB, OVERLAY, SIMNET, VLAN, VNIC, DladmError, Link, properties, status
 from illumos_lab.ofmt import fields
 
 ETHERSTUB_FIELDS = fields(("LINK", 20))
@@ -94,8 +94,11 @@ def create_vnic(call: Call) -> int:
     if over is None:
         raise UsageError
     name = call.checked_name(options.required_operand())
-    if call.find(over) is None:
+    lower = call.find(over)
+    if lower is None:
         raise Fatal(f"invalid link name '{over}'")
+    if vid and lower.link_class == OVERLAY:
+        call.not_emulated("create-vnic -v over an overlay")
     try:
         wanted = properties.parse_list(text) if text else []
     except ValueError as error:
@@ -112,6 +115,8 @@ def create_vnic(call: Call) -> int:
     except DladmError as error:
         if error.status == status.BUSY:
             raise Fatal(f"VLAN over '{over}' may not use default_tag ID (see dladm(8))") from error
+        if error.status == status.NOT_AVAILABLE:
+            call.warn(f"failed to start overlay device; could not open underlay socket: {error.status}")
         _fail(f"vnic creation over {over} failed", error)
     return 0
 
@@ -205,7 +210,7 @@ def _vnic_row(call: Call, link: Link, persistent: bool) -> dict[str, str]:
     }
     if not persistent:
         lower = call.links.get(link.over)
-        values["SPEED"] = "0" if lower is None or lower.link_class == ETHERSTUB else "1000"
+        values["SPEED"] = "0" if lower is None or lower.link_class in (ETHERSTUB, OVERLAY) else "1000"
     return values
 
 
@@ -316,9 +321,7 @@ def modify_simnet(call: Call) -> int:
         call.require_privilege()
     except DladmError as error:
         _fail("simnet modification failed", error)
-    if peer != "none":
-        call.not_emulated("modify-simnet -p PEER")
-    call.links.unpair(name, temporary="t" in options)
+    call.links.pair(name, "" if peer == "none" else peer, temporary="t" in options)
     return 0
 
 
