@@ -119,6 +119,11 @@ class LinuxRuntime:
 
     def halt(self) -> None:
         """End every process of the host: all zones' processes live inside its pid namespace."""
+        _kill_init(self._running["global"])
+        # It is not gone before those of its processes have been waited for whose parent is this one.
+        for zone, running in list(self._running.items()):
+            if zone != "global":
+                running.launcher.wait()
         self.stop_zone("global")
 
     # Zones ---------------------------------------------------------------------------------------
@@ -141,9 +146,7 @@ class LinuxRuntime:
         running = self._running.pop(zone, None)
         if running is None:
             return
-        for init in _children(running.launcher.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(init, signal.SIGKILL)
+        _kill_init(running)
         # The launcher ends after the init, and the init after every process of its namespace.
         running.launcher.wait()
         for fd in running.namespaces.values():
@@ -483,6 +486,13 @@ def _mount_volatile(root: Path) -> list[str]:
 
 
 # Processes ---------------------------------------------------------------------------------------
+
+
+def _kill_init(running: _Running) -> None:
+    """Begin the end of a zone: every process of its pid namespace is killed with the init."""
+    for init in _children(running.launcher.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(init, signal.SIGKILL)
 
 
 def _children(pid: int) -> list[int]:
