@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import traceback
@@ -178,6 +179,17 @@ class Mocks(pulumi.runtime.Mocks):
         return {}, None
 
 
+@pytest.fixture
+def pulumi_loop() -> Iterator[None]:
+    """Pulumi's runtime asks for the thread's event loop; other tests may have taken it away."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+@pytest.mark.usefixtures("pulumi_loop")
 def test_properties_are_written_in_snake_case_and_travel_in_camel_case() -> None:
     mocks = Mocks()
     pulumi.runtime.set_mocks(mocks, project="site", stack="dev", preview=False)
