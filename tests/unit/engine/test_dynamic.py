@@ -182,11 +182,16 @@ class Mocks(pulumi.runtime.Mocks):
 @pytest.fixture
 def pulumi_loop() -> Iterator[None]:
     """Pulumi's runtime asks for the thread's event loop; other tests may have taken it away."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    asyncio.set_event_loop(None)
-    loop.close()
+    try:
+        asyncio.get_event_loop_policy().get_event_loop()
+    except RuntimeError:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        yield
+        asyncio.set_event_loop(None)
+        loop.close()
+    else:
+        yield
 
 
 @pytest.mark.usefixtures("pulumi_loop")
