@@ -158,6 +158,15 @@ async def test_the_right_pinned_key_is_enough(host, lab, tmp_path):
     await ask(ConnectionSettings("gz1", ssh_config=config, host_key=key))
 
 
+async def test_a_key_with_a_passphrase_is_used(host, lab, settings):
+    key = asyncssh.read_private_key(str(lab.directory / "id_ed25519"))
+    locked = key.export_private_key("openssh", passphrase="open sesame").decode()
+    await ask(settings(private_key=locked, private_key_passphrase="open sesame"))
+    with pytest.raises(AuthenticationFailed, match="cannot be used") as refused:
+        await ask(settings(private_key=locked, private_key_passphrase="wrong"))
+    assert "wrong" not in str(refused.value)
+
+
 async def test_a_wrong_key_is_told_as_a_refused_login(host, settings):
     key = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
     with pytest.raises(AuthenticationFailed, match="refused the login of root"):
