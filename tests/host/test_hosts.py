@@ -14,6 +14,7 @@ from pulumi_illumos_provider.host.errors import (
     AuthenticationFailed,
     ConnectionLost,
     HostKeyRefused,
+    Misconfigured,
     NotPrivileged,
     StepFailed,
     Unreachable,
@@ -80,7 +81,7 @@ async def test_a_plan_is_one_exec_and_tells_of_each_step(host, settings):
     assert host.journal()["channels"] - before == 1
     assert events == [
         ("started", "step 0"), ("done", "step 0"),
-        ("started", "step 1"), ("skipped", "step 1"),
+        ("skipped", "step 1"),
         ("started", "step 2"), ("done", "step 2"),
     ]  # fmt: skip
 
@@ -133,7 +134,7 @@ async def test_a_failed_step_tells_command_status_and_message_and_never_its_inpu
 async def test_an_unknown_host_key_is_refused_with_its_fingerprint(host, lab, tmp_path):
     (tmp_path / "known").write_text("")
     config = with_known_hosts(lab, tmp_path / "known", tmp_path)
-    with pytest.raises(HostKeyRefused, match=r"it shows ssh-ed25519 SHA256:.*accept it with: ssh gz1"):
+    with pytest.raises(HostKeyRefused, match=r"it shows ssh-ed25519 SHA256:.*once with ssh root@gz1"):
         await ask(ConnectionSettings("gz1", ssh_config=config))
 
 
@@ -162,7 +163,7 @@ async def test_a_key_with_a_passphrase_is_used(host, lab, settings):
     key = asyncssh.read_private_key(str(lab.directory / "id_ed25519"))
     locked = key.export_private_key("openssh", passphrase="open sesame").decode()
     await ask(settings(private_key=locked, private_key_passphrase="open sesame"))
-    with pytest.raises(AuthenticationFailed, match="cannot be used") as refused:
+    with pytest.raises(Misconfigured, match="cannot be used") as refused:
         await ask(settings(private_key=locked, private_key_passphrase="wrong"))
     assert "wrong" not in str(refused.value)
 
@@ -174,19 +175,19 @@ async def test_a_wrong_key_is_told_as_a_refused_login(host, settings):
 
 
 async def test_a_key_that_is_none_is_told_before_connecting(settings):
-    with pytest.raises(AuthenticationFailed, match="cannot be used"):
+    with pytest.raises(Misconfigured, match="cannot be used"):
         await ask(settings(private_key="nonsense"))
 
 
 async def test_a_closed_port_names_host_and_port():
-    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1 cannot be reached"):
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1 port 1 cannot be reached"):
         await ask(ConnectionSettings("127.0.0.1", port=1))
 
 
 async def test_a_server_that_says_nothing_is_given_up_within_the_limit():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        with pytest.raises(Unreachable, match=rf"127\.0\.0\.1:{port} did not answer within 1 s"):
+        with pytest.raises(Unreachable, match=rf"1 port {port} .* no SSH greeting within 1 s"):
             await ask(ConnectionSettings("127.0.0.1", port=port, connect_timeout=1))
 
 
@@ -256,7 +257,7 @@ async def test_a_host_behind_a_jump_host_is_reached(host, behind):
 
 
 async def test_a_target_that_the_jump_host_cannot_reach_is_named(host, behind):
-    with pytest.raises(Unreachable, match=r"inner cannot be reached from its jump host"):
+    with pytest.raises(Unreachable, match=r"inner .*cannot be reached from jump host gz1"):
         await ask(behind(address="192.0.2.99"))
 
 
@@ -269,5 +270,5 @@ async def test_a_jump_host_that_does_not_answer_is_named(host, behind, tmp_path)
     settings = behind()
     config = tmp_path / "config"
     config.write_text(re.sub(r"Port \d+", "Port 1", config.read_text()))
-    with pytest.raises(Unreachable, match=r"jump host gz1 on the way to inner: .*gz1 cannot be reached"):
+    with pytest.raises(Unreachable, match=r"jump host gz1 on the way to inner: gz1 .*cannot be reached"):
         await ask(settings)

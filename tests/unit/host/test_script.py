@@ -1,148 +1,372 @@
 """Scripts and their answers, through the shells that hosts have."""
 
+import os
 import shutil
+import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulumi_illumos_provider.host import script
-from pulumi_illumos_provider.host.quoting import quote
-from pulumi_illumos_provider.plan import Command, Step, sh
+from pulumi_illumos_provider.host.script import (
+    Cut,
+    Damaged,
+    Decoder,
+    Mark,
+    apply_script,
+    read_script,
+)
+from pulumi_illumos_provider.plan import Command, Completed, Step, sh
 
-SHELLS = [shell for shell in ("dash", "bash", "ksh93") if shutil.which(shell)]
-texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60)
+SHELLS = [shell for shell in ("dash", "bash", "ksh93", "busybox") if shutil.which(shell)]
 
 
 @pytest.fixture(params=SHELLS)
 def shell(request):
-    return request.param
+    return ["busybox", "sh"] if request.param == "busybox" else [request.param]
 
 
-def answers(shell, text, marker):
-    """Frames and outputs of a script that a shell read from its standard input."""
-    done = subprocess.run([shell, "-s"], input=text.encode(), capture_output=True, timeout=60, check=False)
-    out, err = script.Unframer(marker), script.Unframer(marker)
-    frames = list(out.feed(done.stdout.decode(errors="replace")))
-    list(err.feed(done.stderr.decode(errors="replace")))
-    return frames, out.output, err.output
+@pytest.fixture(params=[shell for shell in SHELLS if shell in ("dash", "ksh93")])
+def quick_shell(request):
+    """For tests that take their time: the shell of illumos, and one of another family."""
+    return [request.param]
 
 
-def read(shell, **probes):
-    marker = script.new_marker()
-    frames, out, err = answers(shell, script.reading(probes, marker, 30), marker)
-    assert frames[-1].word == "bye"
-    statuses = {frame.numbers[0]: int(frame.numbers[1]) for frame in frames if frame.word == "end"}
-    return [(statuses[str(n)], out[str(n)], err[str(n)]) for n in range(len(probes))]
+@pytest.fixture
+def hasty(monkeypatch):
+    """What must be killed is killed sooner."""
+    monkeypatch.setattr("pulumi_illumos_provider.host.script.KILL_GRACE", 1)
+    monkeypatch.setattr("pulumi_illumos_provider.host.script.STOP_GRACE", 0)
 
 
-def apply(shell, *steps):
-    marker = script.new_marker()
-    frames, out, _ = answers(shell, script.applying(steps, marker), marker)
-    return [(f.word, *f.numbers) for f in frames if f.word in ("start", "skip", "finish", "bye")], out
+class Run:
+    """A shell that reads a script; its input stays open, as a channel's does."""
+
+    def __init__(self, shell, script, text=None, **more):
+        self.script = script
+        self.process = subprocess.Popen(
+            [*shell, "-s", script.token],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **more,
+        )
+        assert self.process.stdin
+        assert self.process.stdout
+        assert self.process.stderr
+        self.stdin, self.stdout, self.stderr = (
+            self.process.stdin,
+            self.process.stdout,
+            self.process.stderr,
+        )
+        self.send((script.text if text is None else text).encode())
+
+    def send(self, data):
+        self.stdin.write(data)
+        self.stdin.flush()
+
+    def finish(self):
+        """The marks of everything up to the end."""
+        decoder = Decoder(self.script.nonce)
+        marks = [] if self.stdout.closed else decoder.feed(self.stdout.read())
+        marks += decoder.feed(self.stderr.read(), stderr=True)
+        self.process.wait(30)
+        for stream in (self.stdin, self.stdout, self.stderr):
+            stream.close()
+        return marks
+
+    def until_runs(self):
+        """Wait until a command of the script runs."""
+        while len(self.processes()) < 3:
+            time.sleep(0.02)
+        time.sleep(0.1)
+
+    def processes(self):
+        return processes_with(self.script.token)
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.lists(texts, min_size=1, max_size=5))
-def test_any_value_survives_quoting_in_every_shell(values):
-    for shell in SHELLS:
-        line = "printf '%s\\0' " + " ".join(quote(value) for value in values)
-        done = subprocess.run([shell, "-c", line], capture_output=True, check=True)
-        assert done.stdout == "".join(f"{value}\0" for value in values).encode()
+def processes_with(text):
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except (OSError, ValueError):
+            continue
+        if text in line and "pytest" not in line:
+            found.append(line)
+    return found
 
 
-def test_a_nul_character_is_refused():
-    with pytest.raises(ValueError, match="NUL"):
-        quote("a\0b")
-
-
-@settings(max_examples=15, deadline=None)
-@given(texts, texts)
-def test_input_and_arguments_arrive_byte_for_byte(text, argument):
-    command = sh('cat; printf %s "$1"', argument, stdin=text)
-    for shell in SHELLS:
-        assert read(shell, a=command) == [(0, text + argument, "")]
-
-
-def test_both_streams_and_the_status_are_told_apart(shell):
-    found = read(shell, a=sh("echo out; echo err >&2; exit 3"), b=sh("printf 'no newline'"))
-    assert found == [(3, "out\n", "err\n"), (0, "no newline", "")]
-
-
-def test_a_command_cannot_eat_the_script(shell):
-    assert read(shell, a=Command(("cat",)), b=sh("echo still here")) == [
-        (0, "", ""),
-        (0, "still here\n", ""),
+def words(marks):
+    """What is told of the steps."""
+    return [
+        " ".join((mark.word, str(mark.number), *mark.args))
+        for mark in marks
+        if mark.word not in ("hello", "end")
     ]
 
 
-def test_output_that_looks_like_a_frame_of_another_run_is_output(shell):
-    other = script.new_marker()
-    assert read(shell, a=sh('printf "\\n%s end 0 0\\n" "$1"', other)) == [(0, f"\n{other} end 0 0\n", "")]
+def answers(marks):
+    return [mark.completed for mark in marks if mark.word == "end"]
 
 
-def test_noise_before_the_script_is_ignored(shell):
-    marker = script.new_marker()
-    text = "echo Welcome; echo; echo :::\n" + script.reading({"a": sh("echo x")}, marker, 30)
-    assert answers(shell, text, marker)[1] == {"0": "x\n"}
+# Whole scripts -----------------------------------------------------------------------------------
 
 
-def test_a_step_that_is_done_is_skipped(shell, tmp_path):
-    there = tmp_path / "there"
-    step = Step("touching", sh('touch "$1"', str(there)), done=sh('[ -e "$1" ]', str(there)))
-    assert apply(shell, step)[0] == [("start", "0"), ("finish", "0", "0"), ("bye",)]
-    assert apply(shell, step)[0] == [("start", "0"), ("skip", "0"), ("bye",)]
+def test_answers_are_told_apart_and_kept_to_the_byte(shell):
+    probes = {
+        "a": sh("printf 'no end'; echo oh >&2"),
+        "b": Command(("/bin/cat",), "line\n\n"),
+        "c": sh("exit 3"),
+        "d": sh("kill -KILL $$"),
+        "e": Command(("/nonexistent/program",)),
+    }
+    marks = Run(shell, read_script(probes, limit=30)).finish()
+    assert marks[0].word == "hello"
+    assert marks[-1] == Mark("over")
+    a, b, c, d, e = answers(marks)
+    assert a == Completed(0, "no end", "oh\n")
+    assert b == Completed(0, "line\n\n", "")
+    assert c == Completed(3, "", "")
+    assert d.status == 137
+    assert e.status in (126, 127)
 
 
-def test_a_step_that_says_success_without_effect_fails(shell):
-    frames, _ = apply(shell, Step("pretending", sh("echo done"), done=sh("false")))
-    assert frames[-1] == ("finish", "0", str(script.NO_EFFECT))
+def test_a_command_does_not_read_the_script(shell):
+    marks = Run(
+        shell, read_script({"a": Command(("/bin/cat",)), "b": sh('read x; echo "[$x]"')}, limit=30)
+    ).finish()
+    assert answers(marks) == [Completed(0, "", ""), Completed(0, "[]\n", "")]
 
 
-def test_nothing_follows_a_failed_step(shell, tmp_path):
-    after = tmp_path / "after"
-    frames, out = apply(
-        shell, Step("failing", sh("echo why; exit 7")), Step("after", sh('touch "$1"', str(after)))
-    )
-    assert frames == [("start", "0"), ("finish", "0", "7")]
-    assert out["0"] == "why\n"
-    assert not after.exists()
+def test_input_is_in_no_argument_list_and_in_no_file(shell, tmp_path):
+    look = 'cat >/dev/null; cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" " "; ls "$TMPDIR"'
+    script = read_script({"a": sh(look, stdin="hush-hush " * 5000)}, limit=30)
+    marks = Run(shell, script, env={**os.environ, "TMPDIR": str(tmp_path)}).finish()
+    assert "hush-hush" not in answers(marks)[0].stdout
+    assert not list(tmp_path.iterdir())
 
 
-def test_a_step_is_tried_again_while_it_fails(shell, tmp_path):
-    count = tmp_path / "count"
-    command = sh('echo x >>"$1"; [ "$(wc -l <"$1")" -ge 3 ]', str(count))
-    assert apply(shell, Step("trying", command, attempts=5, pause=0.01))[0][-1] == ("bye",)
-    assert count.read_text() == "x\n" * 3
-    count.unlink()
-    assert apply(shell, Step("trying", command, attempts=2, pause=0.01))[0][-1] == ("finish", "0", "1")
+def test_a_script_cut_anywhere_does_nothing(shell, tmp_path):
+    file = tmp_path / "made"
+    script = apply_script([Step("a", Command(("/bin/touch", str(file))))])
+    for end in [*range(0, len(script.text), 211), len(script.text) - 2]:
+        run = Run(shell, script, script.text[:end])
+        run.stdin.close()
+        assert not run.finish()
+        assert not file.exists(), script.text[:end][-80:]
 
 
-def test_a_time_limit_ends_a_command_and_leaves_no_process(shell):
+def test_steps_that_are_done_are_skipped_and_others_are_asked_again_afterwards(shell, tmp_path):
+    made = tmp_path / "made"
+    steps = [
+        Step("a", Command(("/bin/touch", str(made))), sh('test -f "$1"', str(made))),
+        Step("b", sh("exit 1"), sh('test -f "$1"', str(made))),
+        Step("c", sh("echo updated"), sh("exit 1")),
+        Step("d", sh("echo never")),
+    ]
+    marks = Run(shell, apply_script(steps)).finish()
+    assert words(marks) == [
+        "started 0",
+        "done 0",
+        "skipped 1",
+        "started 2",
+        "failed 2 effect run",
+        "over 0",
+    ]
+
+
+def test_a_failing_step_ends_it(shell):
+    marks = Run(shell, apply_script([Step("a", sh("exit 9")), Step("b", sh("echo"))])).finish()
+    assert words(marks) == ["started 0", "failed 0 status run", "over 0"]
+    assert answers(marks)[0].status == 9
+
+
+def test_a_plan_can_begin_in_the_middle(shell):
+    marks = Run(shell, apply_script([Step("a", sh("exit 9")), Step("b", sh("echo"))], first=1)).finish()
+    assert words(marks) == ["started 1", "done 1", "over 0"]
+
+
+def test_without_the_rights_of_root_nothing_begins(shell, tmp_path):
+    script = read_script({"a": sh("echo ran")}, limit=5, root=True)
+    text = script.text.replace("id -u", "echo 1001")
+    marks = Run(shell, script, text).finish()
+    assert (marks[0].word, marks[0].args[0]) == ("hello", "1001")
+    assert [mark.word for mark in marks] == ["hello", "over"]
+
+
+def test_each_shell_reads_what_bash_and_dash_call_correct(shell):
+    script = apply_script([Step("a", sh("echo"), sh("echo"))], cut=Cut("x", 1))
+    subprocess.run([*shell, "-n"], input=script.text.encode(), check=True)
+
+
+# Ends --------------------------------------------------------------------------------------------
+
+
+def test_a_command_past_its_limit_is_ended_though_it_resists(quick_shell, hasty):
+    step = Step("a", sh("trap '' TERM; echo begun; sleep 8301 & sleep 8301"), timeout=1)
+    marks = Run(quick_shell, apply_script([step, Step("b", sh("echo"))])).finish()
+    assert words(marks) == ["started 0", "failed 0 late run", "over 0"]
+    assert answers(marks)[0].stdout == "begun\n"
+    assert not processes_with("sleep 8301")
+
+
+def test_a_limit_holds_for_the_question_too(quick_shell):
+    marks = Run(quick_shell, apply_script([Step("a", sh("echo"), sh("sleep 8302"), timeout=1)])).finish()
+    assert words(marks) == ["failed 0 late check", "over 0"]
+
+
+def test_a_script_that_ends_leaves_no_process(quick_shell):
+    run = Run(quick_shell, apply_script([Step("a", sh("echo"), timeout=8303)]))
+    run.finish()
+    time.sleep(0.05)
+    assert not run.processes()
+    assert not processes_with("sleep 8303")
+
+
+def test_stop_ends_what_runs(quick_shell, hasty):
+    run = Run(quick_shell, apply_script([Step("a", sh("sleep 8304 & sleep 8304")), Step("b", sh("echo"))]))
+    run.until_runs()
+    run.send(b"stop\n")
+    assert words(run.finish()) == ["started 0", "stopped 0"]
+    assert not run.processes()
+    assert not processes_with("sleep 8304")
+
+
+def test_stop_ends_a_pause_between_attempts_at_once(quick_shell):
+    run = Run(quick_shell, apply_script([Step("a", sh("exit 1"), attempts=2, pause=60)]))
+    time.sleep(0.5)
     began = time.monotonic()
-    frames, _ = apply(shell, Step("sleeping", Command(("/bin/sleep", "41.25")), timeout=1))
-    assert frames[-1][:2] == ("finish", "0")
-    assert time.monotonic() - began < 20
-    assert not subprocess.run(["pgrep", "-f", "sleep 41.25"], capture_output=True, check=False).stdout
+    run.send(b"stop\n")
+    assert words(run.finish()) == ["started 0", "stopped 0"]
+    assert time.monotonic() - began < 2
+    assert not run.processes()
 
 
-def test_a_limit_that_is_not_reached_leaves_no_watchdog(shell):
-    assert apply(shell, Step("quick", sh(":"), timeout=1234))[0][-1] == ("bye",)
-    assert not subprocess.run(["pgrep", "-f", "sleep 1234"], capture_output=True, check=False).stdout
+@pytest.mark.parametrize("way", ["input closes", "output closes", "output closes, SIGPIPE ignored"])
+def test_when_the_channel_is_gone_the_command_ends_and_no_other_begins(quick_shell, way, tmp_path):
+    steps = [
+        Step("a", sh(f"sleep 0.6; touch {tmp_path}/a")),
+        Step("b", sh(f"touch {tmp_path}/b")),
+        Step("c", sh(f"touch {tmp_path}/c")),
+    ]
+    more = {}
+    if "ignored" in way:
+        more = {
+            "restore_signals": False,
+            "preexec_fn": lambda: signal.signal(signal.SIGPIPE, signal.SIG_IGN),
+        }
+    run = Run(quick_shell, apply_script(steps), **more)
+    run.until_runs()
+    (run.stdin if way == "input closes" else run.stdout).close()
+    run.finish()
+    assert (tmp_path / "a").exists()
+    assert not (tmp_path / "b").exists()
+    assert not run.processes()
 
 
-def test_the_environment_is_the_same_everywhere(shell):
-    ((_, out, _),) = read(shell, a=sh('echo "$LC_ALL $PATH $(pwd) $(umask)"'))
-    assert out.split() == ["C", "/usr/bin:/usr/sbin:/sbin:/bin", "/", "0022"]
+def test_a_read_whose_channel_is_gone_ends_at_once(quick_shell):
+    run = Run(quick_shell, read_script({"a": sh("sleep 8305")}, limit=60))
+    run.until_runs()
+    run.stdin.close()
+    run.finish()
+    assert not processes_with("sleep 8305")
 
 
-@given(st.lists(st.sampled_from(["a", "\n", "@x", "\nb\n"]), max_size=20), st.integers(1, 7))
-def test_a_stream_is_taken_apart_alike_however_it_arrives(parts, size):
-    body = "".join(parts)
-    stream = f"noise\n@m hello 0\n\n@m begin 0\n{body}\n@m end 0 0\n"
-    unframer = script.Unframer("@m")
-    for start in range(0, len(stream), size):
-        list(unframer.feed(stream[start : start + size]))
-    assert unframer.output == {"0": body}
+def test_the_next_script_waits_for_the_one_that_was_cut_off(quick_shell, hasty, tmp_path):
+    slow = Step("a", sh(f"sleep 0.5; echo x >>{tmp_path}/a"), sh(f"test -f {tmp_path}/a"))
+    first = apply_script([slow])
+    run = Run(quick_shell, first)
+    run.until_runs()
+    again = Run(quick_shell, apply_script([slow], cut=Cut(first.token, run.process.pid)))
+    assert words(again.finish()) == ["skipped 0", "over 0"]
+    assert (tmp_path / "a").read_text() == "x\n"
+    run.finish()
+
+
+def test_a_script_that_was_cut_off_is_ended_when_it_takes_too_long(quick_shell, hasty, monkeypatch):
+    monkeypatch.setattr("pulumi_illumos_provider.host.script.TAKEOVER_WAIT", 0)
+    slow = Step("a", sh("sleep 8306"), sh("exit 1"), timeout=100)
+    first = apply_script([slow])
+    run = Run(quick_shell, first)
+    run.until_runs()
+    again = Run(quick_shell, apply_script([Step("b", sh("echo"))], cut=Cut(first.token, run.process.pid)))
+    assert words(again.finish()) == ["started 0", "done 0", "over 0"]
+    assert not processes_with("sleep 8306")
+    run.finish()
+
+
+# The decoder -------------------------------------------------------------------------------------
+
+NONCE = "nonce"
+OUTPUTS = st.binary(max_size=30) | st.sampled_from([b"\n", b"\nnonce", b"nonce ", b"\n\n", b"\nnonc"])
+
+
+def framed(outputs, noise=b""):
+    stdout = stderr = noise
+    for number, (out, err) in enumerate(outputs):
+        stdout += (
+            b"\nnonce begin %d\n" % number
+            + out
+            + b"\nnonce end %d %d probe 0 -\n" % (number, number)
+            + noise
+        )
+        stderr += b"\nnonce begin %d\n" % number + err + b"\nnonce end %d\n" % number + noise
+    return stdout + b"\nnonce over\n", stderr
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(OUTPUTS, OUTPUTS), max_size=4), OUTPUTS, st.data())
+def test_the_order_and_size_of_pieces_do_not_matter(outputs, noise, data):
+    streams = [list(framed(outputs, noise)[0]), list(framed(outputs, noise)[1])]
+    decoder = Decoder(NONCE)
+    marks = []
+    while streams[0] or streams[1]:
+        which = data.draw(st.integers(0, 1))
+        size = data.draw(st.integers(1, 25))
+        piece, streams[which] = bytes(streams[which][:size]), streams[which][size:]
+        if piece:
+            marks += decoder.feed(piece, stderr=which == 1)
+    assert marks[-1] == Mark("over")
+    completed = [mark.completed or Completed(1, "", "") for mark in marks]
+    assert [(number, each.stdout, each.stderr) for number, each in enumerate(completed[:-1])] == [
+        (number, out.decode(errors="replace"), err.decode(errors="replace"))
+        for number, (out, err) in enumerate(outputs)
+    ]
+
+
+def test_an_answer_is_complete_only_when_both_streams_are():
+    stdout, stderr = framed([(b"out", b"err")])
+    decoder = Decoder(NONCE)
+    assert decoder.feed(stdout) == []
+    assert decoder.feed(stderr, stderr=True) == [
+        Mark("end", 0, ("probe", "-"), Completed(0, "out", "err")),
+        Mark("over"),
+    ]
+
+
+def test_what_stands_outside_is_kept_for_messages():
+    decoder = Decoder(NONCE)
+    decoder.feed(b"This account is not available.\n")
+    decoder.feed(b"sudo: a password is required\n", stderr=True)
+    assert decoder.noise == "sudo: a password is required\nThis account is not available."
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "hello", "hello 0", "started", "started x", "failed 1 status", "over 1", "what 1", "end", "begin"],
+)
+def test_a_damaged_mark_is_refused(line):
+    with pytest.raises(Damaged):
+        Decoder(NONCE).feed(f"\nnonce {line}\n".encode())
+
+
+@pytest.mark.parametrize("line", ["end 1", "end 1 0 run x -", "end 1 0 run 0", "end 1 x run 0 -"])
+def test_a_damaged_end_is_refused(line):
+    decoder = Decoder(NONCE)
+    decoder.feed(b"\nnonce end 1\n", stderr=True)
+    with pytest.raises(Damaged):
+        decoder.feed(f"\nnonce {line}\n".encode())
