@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pulumi_illumos_provider.illumos import ofmt
+from pulumi_illumos_provider.illumos.listing import not_listed
 from pulumi_illumos_provider.plan import Command, sh
 
 DLADM = "/usr/sbin/dladm"
@@ -116,12 +117,8 @@ def link_exists(name: str, link_class: str) -> Command:
 
 
 def link_absent(name: str) -> Command:
-    """Succeeds when no link has that name; by listing, never by the wording of a refusal."""
-    return sh(
-        f"all=$({DLADM} show-link -p -o link) || exit 1; "
-        '! printf "%s\\n" "$all" | grep -F -x -e "$1" >/dev/null',
-        name,
-    )
+    """Succeeds when no link has that name."""
+    return not_listed((DLADM, "show-link", "-p", "-o", "link"), name)
 
 
 def has_property(name: str, prop: str, value: str) -> Command:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Interface
 
 from pulumi_illumos_provider.illumos import ofmt
+from pulumi_illumos_provider.illumos.listing import not_listed
 from pulumi_illumos_provider.plan import Command, sh
 
 IPADM = "/usr/sbin/ipadm"
@@ -40,11 +41,7 @@ def interface_exists(name: str) -> Command:
 
 def interface_absent(name: str) -> Command:
     """Succeeds when it is not plumbed in the global zone."""
-    return sh(
-        f"all=$({IPADM} show-if -p -o ifname) || exit 1; "
-        '! printf "%s\\n" "$all" | grep -F -x -e "$1" >/dev/null',
-        name,
-    )
+    return not_listed((IPADM, "show-if", "-p", "-o", "ifname"), name)
 
 
 def create_interface(name: str) -> Command:

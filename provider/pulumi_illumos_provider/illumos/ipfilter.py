@@ -28,12 +28,3 @@ def nat_rules(link: str, address: IPv4Address, subnets: Iterable[IPv4Network]) -
 def config(link: str, address: IPv4Address, subnets: Iterable[IPv4Network]) -> str:
     """The whole file; it ends with a line feed, without which the last word would be lost."""
     return "".join(f"{rule}\n" for rule in nat_rules(link, address, subnets))
-
-
-def parse_rules(text: str) -> list[str]:
-    """Rules of a file or of ``ipnat -l``: blank lines, comments and headings left out."""
-    return [
-        " ".join(line.split())
-        for line in text.splitlines()
-        if line.split()[:1] and line.split()[0] in ("map", "rdr", "bimap", "map-block")
-    ]

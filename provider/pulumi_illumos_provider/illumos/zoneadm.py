@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pulumi_illumos_provider.illumos import ofmt
+from pulumi_illumos_provider.illumos.listing import not_listed
 from pulumi_illumos_provider.plan import Command, sh
 
 ZONEADM = "/usr/sbin/zoneadm"
@@ -69,11 +70,8 @@ def in_state(zone: str, *states: str) -> Command:
 
 
 def absent(zone: str) -> Command:
-    """Succeeds when there is no such zone; by listing, never by the wording of a refusal."""
-    return sh(
-        f'all=$({ZONEADM} list -c) || exit 1; ! printf "%s\\n" "$all" | grep -F -x -e "$1" >/dev/null',
-        zone,
-    )
+    """Succeeds when there is no such zone."""
+    return not_listed((ZONEADM, "list", "-c"), zone)
 
 
 def install(zone: str, options: tuple[str, ...] = ()) -> Command:

@@ -49,6 +49,38 @@ def host_property() -> Any:
     )
 
 
+def zone_name_property() -> Any:
+    """The name of a zone."""
+    return prop(
+        "Name of the zone. Default: derived from the resource's name.",
+        change=Change.REPLACE,
+        default=None,
+    )
+
+
+def brand_property() -> Any:
+    """The brand of a zone."""
+    return prop(
+        "Zone brand. Default: the usual one of the host's distribution.",
+        change=Change.REPLACE,
+        default=None,
+    )
+
+
+def zonepath_property() -> Any:
+    """The directory of a zone."""
+    return prop(
+        "Directory of the zone. Default: the usual place of the host's distribution.",
+        change=Change.REPLACE,
+        default=None,
+    )
+
+
+def autoboot_property() -> Any:
+    """Whether a zone boots with its host."""
+    return prop("Whether the zone boots with the host.", default=True, strict=True)
+
+
 def address_fault(address: HostAddress, network: IPv4Network) -> str | None:
     """Why a zone cannot have an address on a network, or None."""
     if address.address not in network:

@@ -19,7 +19,15 @@ from pulumi_illumos_provider.model.base import (
     all_known,
     prop,
 )
-from pulumi_illumos_provider.model.common import ZoneState, address_fault, host_property
+from pulumi_illumos_provider.model.common import (
+    ZoneState,
+    address_fault,
+    autoboot_property,
+    brand_property,
+    host_property,
+    zone_name_property,
+    zonepath_property,
+)
 from pulumi_illumos_provider.model.examples import Example
 from pulumi_illumos_provider.model.values import (
     AbsolutePath,
@@ -87,11 +95,7 @@ class RouterZoneInputs(Inputs):
     EXAMPLES: ClassVar[tuple[Example, ...]] = examples.ROUTER_ZONE
 
     host: str | None = host_property()
-    name: ZoneName | None = prop(
-        "Name of the zone. Default: derived from the resource's name.",
-        change=Change.REPLACE,
-        default=None,
-    )
+    name: ZoneName | None = zone_name_property()
     public_address: AddressMaybePrefix = prop(
         "The router's address to the world, with or without prefix length. Without it, the prefix of "
         "the host's own network on the public link is taken.",
@@ -110,17 +114,9 @@ class RouterZoneInputs(Inputs):
     networks: list[RouterNetwork] = prop(
         "The private networks that the router serves.", change=Change.REBOOT, min_length=1
     )
-    brand: str | None = prop(
-        "Zone brand. Default: the usual one of the host's distribution.",
-        change=Change.REPLACE,
-        default=None,
-    )
-    zonepath: AbsolutePath | None = prop(
-        "Directory of the zone. Default: the usual place of the host's distribution.",
-        change=Change.REPLACE,
-        default=None,
-    )
-    autoboot: bool = prop("Whether the zone boots with the host.", default=True, strict=True)
+    brand: str | None = brand_property()
+    zonepath: AbsolutePath | None = zonepath_property()
+    autoboot: bool = autoboot_property()
     dns_servers: list[Address] | None = prop(
         "Name servers that the router asks. Default: the host's.", default=None
     )

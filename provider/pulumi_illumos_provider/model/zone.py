@@ -17,7 +17,15 @@ from pulumi_illumos_provider.model.base import (
     all_known,
     prop,
 )
-from pulumi_illumos_provider.model.common import IpType, ZoneState, host_property
+from pulumi_illumos_provider.model.common import (
+    IpType,
+    ZoneState,
+    autoboot_property,
+    brand_property,
+    host_property,
+    zone_name_property,
+    zonepath_property,
+)
 from pulumi_illumos_provider.model.examples import Example
 from pulumi_illumos_provider.model.values import (
     AbsolutePath,
@@ -152,21 +160,9 @@ class ZoneInputs(Inputs):
     EXAMPLES: ClassVar[tuple[Example, ...]] = examples.ZONE
 
     host: str | None = host_property()
-    name: ZoneName | None = prop(
-        "Name of the zone. Default: derived from the resource's name.",
-        change=Change.REPLACE,
-        default=None,
-    )
-    brand: str | None = prop(
-        "Zone brand. Default: the usual one of the host's distribution.",
-        change=Change.REPLACE,
-        default=None,
-    )
-    zonepath: AbsolutePath | None = prop(
-        "Directory of the zone. Default: the usual place of the host's distribution.",
-        change=Change.REPLACE,
-        default=None,
-    )
+    name: ZoneName | None = zone_name_property()
+    brand: str | None = brand_property()
+    zonepath: AbsolutePath | None = zonepath_property()
     address: AddressMaybePrefix | None = prop(
         "IPv4 address; the network is found from it. Excludes `nics`.",
         change=Change.REBOOT,
@@ -203,7 +199,7 @@ class ZoneInputs(Inputs):
         change=Change.REBOOT,
         default=None,
     )
-    autoboot: bool = prop("Whether the zone boots with the host.", default=True, strict=True)
+    autoboot: bool = autoboot_property()
     dns_servers: list[Address] | None = prop(
         "Name servers. Default: the router's address behind a router, else the host's.",
         default=None,

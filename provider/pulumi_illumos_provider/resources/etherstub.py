@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 from pulumi_illumos_provider.errors import Refused
 from pulumi_illumos_provider.illumos import dladm, names, ownership, records
-from pulumi_illumos_provider.illumos.snapshot import Snapshot, probes
+from pulumi_illumos_provider.illumos.snapshot import Snapshot
 from pulumi_illumos_provider.model.base import Inputs
 from pulumi_illumos_provider.model.etherstub import DEFAULT_MTU, EtherstubInputs, EtherstubOutputs
-from pulumi_illumos_provider.plan import Probes, Step
+from pulumi_illumos_provider.plan import Step
 from pulumi_illumos_provider.resources.kind import Kind, Owner, Plan
 
 
@@ -22,9 +22,6 @@ class EtherstubKind(Kind[EtherstubInputs, EtherstubOutputs]):
 
     def autoname(self, name: str, suffix: str) -> str:
         return names.automatic_link(name, suffix)
-
-    def probes(self, name: str) -> Probes:
-        return probes(name)
 
     def plan(
         self,

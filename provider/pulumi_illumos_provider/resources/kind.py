@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from pulumi_illumos_provider.illumos.snapshot import Snapshot
+from pulumi_illumos_provider.illumos.snapshot import Snapshot, probes
 from pulumi_illumos_provider.model.base import Change, Inputs, Outputs
 from pulumi_illumos_provider.plan import Probes, Results, Step
 
@@ -74,9 +74,9 @@ class Kind(ABC, Generic[I, O]):
     def autoname(self, name: str, suffix: str) -> str:
         """A legal name on the host from the Pulumi name and a random hexadecimal suffix."""
 
-    @abstractmethod
     def probes(self, name: str) -> Probes:
         """What must be asked to know everything about the object called ``name`` and around it."""
+        return probes(name)
 
     def observe(self, name: str, results: Results) -> Snapshot:
         """Read the answers. Raises HostError when an answer cannot be understood."""

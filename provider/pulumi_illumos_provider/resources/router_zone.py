@@ -18,7 +18,7 @@ from pulumi_illumos_provider.illumos import (
     zoneadm,
 )
 from pulumi_illumos_provider.illumos.distribution import Distribution
-from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen, parse_resolvers, probes
+from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen, parse_resolvers
 from pulumi_illumos_provider.model.base import Change
 from pulumi_illumos_provider.model.common import ZoneState, address_fault
 from pulumi_illumos_provider.model.router_zone import (
@@ -28,7 +28,7 @@ from pulumi_illumos_provider.model.router_zone import (
     RouterZoneOutputs,
 )
 from pulumi_illumos_provider.model.values import HostAddress
-from pulumi_illumos_provider.plan import Probes, Step, sh
+from pulumi_illumos_provider.plan import Step, sh
 from pulumi_illumos_provider.resources import etherstub
 from pulumi_illumos_provider.resources import zone_steps as steps
 from pulumi_illumos_provider.resources.kind import Difference, Kind, Owner, Plan
@@ -75,9 +75,6 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
 
     def autoname(self, name: str, suffix: str) -> str:
         return names.automatic_zone(name, suffix)
-
-    def probes(self, name: str) -> Probes:
-        return probes(name)
 
     # Planning ------------------------------------------------------------------------------------
 
@@ -216,11 +213,7 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
                 f"zone {name} is not a router zone of this provider: it has no {records.PUBLIC} "
                 "attribute; import it as illumos:index:Zone"
             )
-        if zone.listed.state == zoneadm.INCOMPLETE:
-            raise Refused(
-                f"zone {name} is incomplete (its installation failed): "
-                f"remove what is left with zoneadm -z {name} uninstall -F first"
-            )
+        steps.refuse_incomplete(zone)
 
     def differences(self, wanted: RouterZoneInputs, state: RouterZoneOutputs) -> list[Difference]:
         found = super().differences(wanted, state)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pulumi_illumos_provider.errors import Refused
 from pulumi_illumos_provider.illumos import dladm, files, names, records, zoneadm
-from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen, parse_resolvers, probes
+from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen, parse_resolvers
 from pulumi_illumos_provider.model.base import Change
 from pulumi_illumos_provider.model.common import IpType, ZoneState
 from pulumi_illumos_provider.model.values import (
@@ -16,7 +16,7 @@ from pulumi_illumos_provider.model.values import (
     parse_host_address,
 )
 from pulumi_illumos_provider.model.zone import Nic, NicState, ZoneInputs, ZoneOutputs
-from pulumi_illumos_provider.plan import Probes, Step, sh
+from pulumi_illumos_provider.plan import Step, sh
 from pulumi_illumos_provider.resources import zone_steps as steps
 from pulumi_illumos_provider.resources.attachment import release_steps, reservation_steps
 from pulumi_illumos_provider.resources.kind import Difference, Kind, Owner, Plan
@@ -42,9 +42,6 @@ class ZoneKind(Kind[ZoneInputs, ZoneOutputs]):
 
     def autoname(self, name: str, suffix: str) -> str:
         return names.automatic_zone(name, suffix)
-
-    def probes(self, name: str) -> Probes:
-        return probes(name)
 
     # Planning ------------------------------------------------------------------------------------
 
@@ -187,11 +184,7 @@ class ZoneKind(Kind[ZoneInputs, ZoneOutputs]):
             return
         if zone.is_router:
             raise Refused(f"zone {name} is a router zone: import it as illumos:index:RouterZone")
-        if zone.listed.state == zoneadm.INCOMPLETE:
-            raise Refused(
-                f"zone {name} is incomplete (its installation failed): "
-                f"remove what is left with zoneadm -z {name} uninstall -F first"
-            )
+        steps.refuse_incomplete(zone)
 
     def differences(self, wanted: ZoneInputs, state: ZoneOutputs) -> list[Difference]:
         found = super().differences(wanted, state)

@@ -73,6 +73,15 @@ def refuse_foreign(zone: ZoneSeen, owner: Owner, token: str) -> None:
     )
 
 
+def refuse_incomplete(zone: ZoneSeen) -> None:
+    """Refuse to import a zone that is not whole: it is never shown as healthy."""
+    if zone.listed.state == zoneadm.INCOMPLETE:
+        raise Refused(
+            f"zone {zone.name} is incomplete (its installation failed): "
+            f"remove what is left with zoneadm -z {zone.name} uninstall -F first"
+        )
+
+
 def choose_brand(asked: str | None, default: str, now: Snapshot) -> str:
     """The brand to use. Raises Refused when the host does not have it."""
     brand = asked or default
