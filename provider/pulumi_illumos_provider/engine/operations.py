@@ -32,7 +32,7 @@ from pulumi_illumos_provider.engine.properties import COMPUTED, Bag, top_level
 from pulumi_illumos_provider.errors import Failure, ProviderError, Refused
 from pulumi_illumos_provider.illumos.snapshot import Snapshot
 from pulumi_illumos_provider.model.base import Inputs, Outputs, check
-from pulumi_illumos_provider.resources.kind import Kind, Owner
+from pulumi_illumos_provider.resources.kind import Claim, Kind, Owner
 
 AnyKind = Kind[Any, Any]
 
@@ -77,7 +77,7 @@ class Target:
     Attributes:
         noun: what it is: ``router zone``.
         host: the host as it is written in the id.
-        name: the object's name on it.
+        name: the object's name on it, as its id has it.
         key: the host as `HostAccess` wants it: None for the provider's own.
     """
 
@@ -90,6 +90,11 @@ class Target:
     def id(self) -> str:
         """``HOST/NAME``."""
         return f"{self.host}/{self.name}"
+
+    @property
+    def own_name(self) -> str:
+        """The object's ``name`` property."""
+        return self.name.rsplit("/", 1)[-1]
 
     def __str__(self) -> str:
         return f"{self.noun} {self.name} on {self.host}"
@@ -117,6 +122,7 @@ class Operations:
         self._executor = None if hosts is None else Executor(hosts)
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._promised: dict[str, dict[str, _Promise]] = {}
+        self._claimed: dict[str, list[tuple[Target, Claim]]] = {}
 
     def interrupt(self) -> None:
         """Start no new step; tell the running ones to stop. Reading back is still allowed."""
@@ -180,7 +186,7 @@ class Operations:
                     return Made(target.id, await self._read_back(kind, target, wanted))
                 except ProviderError as error:
                     outcome.error = error
-            guess = expected(kind, target.host, target.name, news)
+            guess = expected(kind, target.host, target.own_name, news)
             raise await self._half_made(kind, target, news, wanted, owner, outcome, guess)
 
     async def _half_made(
@@ -237,6 +243,8 @@ class Operations:
             self._promise(kind, outputs["host"], outputs["name"])
             return Made(None, outputs)
         wanted, target = self._wanted(kind, news)
+        with _about(target):
+            self._claim(kind, target, wanted)
         if not replacing:
             deadline = Deadline(within, f"previewing {target}")
             with _about(target):
@@ -254,6 +262,24 @@ class Operations:
         """Remember, for the rest of the preview, that an object will be made, or (it exists) changed."""
         if isinstance(host, str) and isinstance(name, str):
             self._promised.setdefault(host, {})[name] = _Promise(kind.token, exists)
+
+    def _claim(self, kind: AnyKind, target: Target, wanted: Inputs) -> None:
+        """Compare what a resource has for itself alone with what the program's others have.
+
+        Raises:
+            Refused: two of them exclude each other.
+        """
+        others = self._claimed.setdefault(target.host, [])
+        others[:] = [(owner, claim) for owner, claim in others if owner != target]
+        own = kind.claims(wanted)
+        for claim in own:
+            for owner, other in others:
+                if claim.conflicts(other):
+                    raise Refused(
+                        f"{claim.what} is claimed by {owner} in the same program: choose another",
+                        claim.property,
+                    )
+        others += [(target, claim) for claim in own]
 
     def _excuse(self, refusal: Refused, target: Target, news: Bag, listener: Listener) -> None:
         """Let a refusal pass when it misses what this very run is going to make or change before.
@@ -317,7 +343,7 @@ class Operations:
             spelled = kind.respell(state, old)
         except ValidationError:  # recorded by another version of the provider
             spelled = kind.respell(state, None)
-        spelled["name"] = target.name
+        spelled["name"] = target.own_name
         spelled.pop("host", None)
         if old is not None and "host" in old:
             spelled["host"] = old["host"]
@@ -389,6 +415,7 @@ class Operations:
         if not news.unknown and self._hosts is not None:
             wanted = self._wanted_at(kind, news, target)
             with _about(target):
+                self._claim(kind, target, wanted)
                 now = await self._observe(kind, target, Deadline(within, f"previewing {target}"))
                 try:
                     warnings = kind.plan(wanted, now, owner, read_state(kind, olds.known)).warnings
@@ -433,7 +460,7 @@ class Operations:
             state = (
                 read_state(kind, olds.known)
                 or kind.read(target.host, target.name, now)
-                or filled(kind.outputs, {**olds.known, "host": target.host, "name": target.name})
+                or filled(kind.outputs, {**olds.known, "host": target.host, "name": target.own_name})
             )
             plan = kind.plan_delete(target.name, now, state)
             if not plan.steps:
@@ -452,18 +479,17 @@ class Operations:
     # Parts
 
     def parse_id(self, kind: AnyKind, id: str) -> Target:
-        """``HOST/NAME`` as a target.
+        """``HOST/NAME`` (or ``HOST/ROUTER/NAME``) as a target.
 
         Raises:
             Refused: it is not of that form.
         """
-        host, _, name = id.rpartition("/")
-        if not host or not name or "/" in host or re.search(r"\s", id):
-            raise Refused(
-                f"{id!r} is not the id of a {_noun(kind)}: write HOST/NAME, as in "
-                f"{self.default_host or 'gz1'}/web0"
-            )
-        return self._target(kind, host, name)
+        host, *names = id.split("/")
+        if not host or len(names) != len(kind.parts) or not all(names) or re.search(r"\s", id):
+            form = "/".join(part.upper() for part in ("host", *kind.parts))
+            example = "/".join((self.default_host or "gz1", *("gw",) * (len(kind.parts) - 1), "web0"))
+            raise Refused(f"{id!r} is not the id of a {_noun(kind)}: write {form}, as in {example}")
+        return self._target(kind, host, "/".join(names))
 
     def _target(self, kind: AnyKind, host: str, name: str) -> Target:
         return Target(_noun(kind), host, name, None if host == self.default_host else host)
@@ -480,11 +506,11 @@ class Operations:
                 "(pulumi config set illumos:host NAME, or ILLUMOS_HOST)",
                 "host",
             )
-        return wanted.model_copy(update={"host": host}), self._target(kind, host, wanted.name)
+        return wanted.model_copy(update={"host": host}), self._target(kind, host, kind.identity(wanted))
 
     def _wanted_at(self, kind: AnyKind, news: Bag, target: Target) -> Inputs:
         """Inputs of an object that exists."""
-        place = {"host": target.host, "name": target.name}
+        place = {"host": target.host, "name": target.own_name}
         return _valid(kind, news).model_copy(update=place)
 
     @contextlib.asynccontextmanager

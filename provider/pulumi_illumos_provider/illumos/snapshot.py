@@ -48,13 +48,22 @@ show() {
         show "$file"
     done
     if [ "$router" = yes ]; then
-        for file in etc/ipf/ipnat.conf etc/dnsmasq.conf etc/opt/ooce/dnsmasq/dnsmasq.conf \
-            etc/dnsmasq.hosts.d/*; do
+        for file in etc/ipf/ipnat.conf etc/ipf/ipf.conf etc/ipf/ipf6.conf etc/ipf/ipnat.d/* \
+            etc/ipf/ipf.d/* etc/dnsmasq.conf etc/opt/ooce/dnsmasq/dnsmasq.conf \
+            etc/dnsmasq.hosts.d/* etc/dnsmasq.names.d/* etc/haproxy/haproxy.cfg \
+            etc/opt/ooce/haproxy/haproxy.cfg etc/haproxy.d/* etc/haproxy.d/*/* \
+            etc/inet/ndpd.conf etc/inet/static_routes; do
             show "$file"
         done
+        printf '#live ipnat\n'
+        /usr/sbin/ipnat -z "$zone" -l </dev/null 2>/dev/null | sed '/^$/q; s/^/\t/'
+        printf '#live ipf\n'
+        /usr/sbin/ipfstat -z "$zone" -ion </dev/null 2>/dev/null | sed 's/^/\t/'
         /usr/bin/svcs -z "$zone" -H -o state,fmri svc:/network/ipv4-forwarding:default \
             svc:/network/ipfilter:default svc:/network/dnsmasq:default \
-            svc:/network/dns/dnsmasq:default </dev/null 2>/dev/null | sed 's/^/#service /'
+            svc:/network/dns/dnsmasq:default svc:/network/haproxy:default \
+            svc:/network/haproxy2:default svc:/ooce/network/haproxy:default \
+            svc:/network/ipv6-forwarding:default svc:/network/routing/ndp:default </dev/null 2>/dev/null | sed 's/^/#service /'
     fi
 done
 """
@@ -94,6 +103,8 @@ class ZoneSeen:
         files: known files of its root, by path without leading slash; only for the zone in focus and
             for router zones.
         services: states by FMRI; only for router zones that run.
+        live: what the kernel has, as its programs print it: ``ipnat`` and ``ipf`` rules; only for router
+            zones that run.
         public, networks: what makes it a router zone of ours.
     """
 
@@ -102,6 +113,7 @@ class ZoneSeen:
     memory: int | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     services: Mapping[str, str] = field(default_factory=dict)
+    live: Mapping[str, str] = field(default_factory=dict)
     public: records.Public | None = None
     networks: tuple[records.Network, ...] = ()
 
@@ -281,6 +293,7 @@ def _parse_zones(text: str, listed: Mapping[str, zoneadm.ListedZone]) -> dict[st
                 for state, _, fmri in (n.partition(" ") for n, _ in parts.get("service", []))
                 for fmri in [fmri.strip()]
             },
+            live={what: "".join(f"{x}\n" for x in body) for what, body in parts.get("live", [])},
             public=public,
             networks=networks,
         )

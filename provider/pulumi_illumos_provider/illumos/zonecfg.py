@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from pulumi_illumos_provider.plan import Command, sh
 
 ZONECFG = "/usr/sbin/zonecfg"
+
+
+KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "admin": ("user",),
+    "attr": ("name",),
+    "dataset": ("name",),
+    "device": ("match",),
+    "fs": ("dir",),
+    "net": ("physical", "address", "allowed-address"),
+    "rctl": ("name",),
+}
+"""The properties that tell resources of a kind apart; other kinds occur once in a zone."""
+
+MEMORY_RCTLS: Final = frozenset({"zone.max-swap", "zone.max-locked-memory"})
+"""Resource controls that zonecfg shows as part of ``capped-memory``."""
 
 
 # Reading -----------------------------------------------------------------------------------------
@@ -27,6 +43,11 @@ class Resource:
     kind: str
     values: dict[str, str] = field(default_factory=dict)
     lists: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What tells it from others of its kind; empty where a zone has one only."""
+        return " ".join(self.values[name] for name in KEYS.get(self.kind, ()) if name in self.values)
 
 
 @dataclass(frozen=True)
@@ -49,6 +70,10 @@ class ZoneConfig:
     def attributes(self) -> dict[str, str]:
         """Values of the ``attr`` resources by name."""
         return {a.values.get("name", ""): a.values.get("value", "") for a in self.of_kind("attr")}
+
+    def resource(self, kind: str, key: str = "") -> Resource | None:
+        """The resource of a kind that a key names, as `Resource.key` has it."""
+        return next((r for r in self.of_kind(kind) if r.key == key), None)
 
     def rctl_limit(self, name: str) -> int | None:
         """Limit of a resource control with exactly one value."""
@@ -111,27 +136,118 @@ def set_property(name: str, value: str) -> list[str]:
     return [f"set {name}={quoted(value)}"]
 
 
-def add(kind: str, lists: Sequence[str] = (), /, **values: str | None) -> list[str]:
-    """Add a resource; underscores in names stand for dashes, None leaves a property out."""
-    lines = [f"add {kind}"]
-    for name, value in values.items():
-        if value is not None:
-            lines += set_property(name.replace("_", "-"), value)
-    return [*lines, *(f"add {text}" for text in lists), "end"]
+def attribute(name: str, value: str) -> Resource:
+    """A string attribute."""
+    return Resource("attr", {"name": name, "type": "string", "value": value})
 
 
-def add_attribute(name: str, value: str) -> list[str]:
-    """Add a string attribute."""
-    return add("attr", name=name, type="string", value=value)
-
-
-def add_rctl(name: str, limit: int) -> list[str]:
-    """Add a resource control that denies above a limit.
+def rctl(name: str, limit: int) -> Resource:
+    """A resource control that denies above a limit.
 
     ``capped-cpu`` would lose a hundredth for many numbers, and sizes would be rounded when printed;
     the resource control behind them is exact.
     """
-    return add("rctl", [f"value (priv=privileged,limit={limit},action=deny)"], name=name)
+    return Resource("rctl", {"name": name}, (("value", f"(priv=privileged,limit={limit},action=deny)"),))
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A wanted configuration. What it does not speak of is left as it is.
+
+    Attributes:
+        properties: global properties; an empty value clears one.
+        resources: the wanted resources.
+        scope: the resources it speaks of: ``(kind, None)`` for all of a kind, ``(kind, key)`` for one.
+    """
+
+    properties: Mapping[str, str]
+    resources: tuple[Resource, ...]
+    scope: frozenset[tuple[str, str | None]]
+
+    def covers(self, resource: Resource) -> bool:
+        """Whether it speaks of a resource."""
+        return (resource.kind, None) in self.scope or (resource.kind, resource.key) in self.scope
+
+
+def add_resource(resource: Resource) -> list[str]:
+    """Add a resource with everything that it has."""
+    lines = [f"add {resource.kind}"]
+    for name, value in resource.values.items():
+        lines += set_property(name, value)
+    return [*lines, *(f"add {name} {_word(text)}" for name, text in resource.lists), "end"]
+
+
+def remove_resource(resource: Resource) -> str:
+    """Remove one resource; its key tells which."""
+    words = [
+        f"{name}={quoted(resource.values[name])}"
+        for name in KEYS.get(resource.kind, ())
+        if name in resource.values
+    ]
+    return " ".join(["remove", resource.kind, *words])
+
+
+def changes(present: ZoneConfig, wanted: Draft) -> list[str]:
+    """Commands that bring a configuration to what is wanted; none when it says so already.
+
+    A resource that differs is removed and added again. ``capped-memory`` can neither be added beside the
+    resource controls that it shows, nor be removed alone: these are rebuilt with it.
+    """
+    lines = [
+        f"set {name}={quoted(value)}" if value else f"clear {name}"
+        for name, value in wanted.properties.items()
+        if present.properties.get(name, "") != value
+    ]
+    have = [r for r in present.resources if wanted.covers(r)]
+    want = list(wanted.resources)
+    gone = [r for r in have if not any(same(r, other) for other in want)]
+    new = [r for r in want if not any(same(r, other) for other in have)]
+    if any(r.kind == "capped-memory" for r in (*gone, *new)):
+        shown = [r for r in present.of_kind("rctl") if r.key in MEMORY_RCTLS]
+        back = [r for r in shown if not wanted.covers(r)]
+        back += [r for r in want if r.kind == "rctl" and r.key in MEMORY_RCTLS]
+        gone = [*shown, *(r for r in gone if r not in shown)]
+        new = [*(r for r in new if r not in back), *back]
+    return [*lines, *map(remove_resource, gone), *(line for r in new for line in add_resource(r))]
+
+
+def keeping(wanted: Resource, present: Iterable[Resource], known: frozenset[str]) -> Resource:
+    """A wanted resource with what the present one of its name has beyond the known properties.
+
+    Args:
+        known: properties that wanted decides about: those it lacks are taken away. Lists are kept unless
+            it has entries of the same name.
+    """
+    name = KEYS.get(wanted.kind, ("",))[0]
+    alike = [r for r in present if r.kind == wanted.kind and r.values.get(name) == wanted.values.get(name)]
+    old = next((r for r in alike if r.key == wanted.key), alike[0] if alike else None)
+    if old is None:
+        return wanted
+    values = {**wanted.values, **{n: v for n, v in old.values.items() if n not in known}}
+    own = {name for name, _ in wanted.lists}
+    kept = tuple(entry for entry in old.lists if entry[0] not in own | known)
+    return Resource(wanted.kind, values, (*wanted.lists, *kept))
+
+
+def same(one: Resource, other: Resource) -> bool:
+    """Whether two resources say the same, in whatever order."""
+    return (one.kind, one.values, sorted(map(_spelled, one.lists))) == (
+        other.kind,
+        other.values,
+        sorted(map(_spelled, other.lists)),
+    )
+
+
+def _spelled(entry: tuple[str, str]) -> tuple[str, str]:
+    """An entry of a list without what does not count: the order of ``name=value``, quotes."""
+    name, text = entry
+    if text.startswith("(") and text.endswith(")"):
+        text = "(" + ",".join(sorted(p.strip().replace('"', "") for p in text[1:-1].split(","))) + ")"
+    return name, text
+
+
+def _word(text: str) -> str:
+    return text if text.startswith("(") else quoted(text)
 
 
 def edit(zone: str, commands: Iterable[str]) -> Command:

@@ -42,6 +42,31 @@ class Owner:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """Something that only one resource of a host can have: an address, a port.
+
+    The preview compares the claims of all resources of a program, so that two that exclude each other are
+    refused before the first of them is made.
+
+    Attributes:
+        space: what the numbers count: ``address``, ``tcp port of 203.0.113.10 in gw``.
+        first, last: the claimed numbers.
+        what: it, for messages: ``10.10.0.5``.
+        property: the property that claims it.
+    """
+
+    space: str
+    first: int
+    last: int
+    what: str
+    property: str
+
+    def conflicts(self, other: Claim) -> bool:
+        """Whether both cannot be had."""
+        return self.space == other.space and self.first <= other.last and other.first <= self.last
+
+
+@dataclass(frozen=True)
 class Plan:
     """What to do on the host, and what to tell the user beforehand.
 
@@ -52,6 +77,11 @@ class Plan:
 
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+def local_name(reference: str) -> str:
+    """The name of an object given by name or by id (``HOST/NAME``)."""
+    return reference.rsplit("/", 1)[-1]
 
 
 class Kind(ABC, Generic[I, O]):
@@ -70,9 +100,20 @@ class Kind(ABC, Generic[I, O]):
     follows: ClassVar[Mapping[str, frozenset[str]]] = {}
     """For an output, the inputs (both camelCase) that change it when they change."""
 
+    parts: ClassVar[tuple[str, ...]] = ("name",)
+    """The inputs (python names) that the object's name in an id is made of: ``HOST/ROUTER/NAME``."""
+
     @abstractmethod
     def autoname(self, name: str, suffix: str) -> str:
         """A legal name on the host from the Pulumi name and a random hexadecimal suffix."""
+
+    def identity(self, wanted: I) -> str:
+        """The object's name in its id: the values of `parts`, joined by slashes."""
+        return "/".join(local_name(str(getattr(wanted, part))) for part in self.parts)
+
+    def claims(self, wanted: I) -> list[Claim]:
+        """What the object will have for itself alone, as far as the inputs tell it."""
+        return []
 
     def probes(self, name: str) -> Probes:
         """What must be asked to know everything about the object called ``name`` and around it."""

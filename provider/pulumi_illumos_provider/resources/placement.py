@@ -12,6 +12,7 @@ from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen
 from pulumi_illumos_provider.model.common import IpType, address_fault
 from pulumi_illumos_provider.model.values import HostAddress
 from pulumi_illumos_provider.model.zone import Nic, ZoneInputs
+from pulumi_illumos_provider.resources.kind import local_name
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,6 @@ def place(wanted: ZoneInputs, now: Snapshot) -> list[Placed]:
     for one in placed:
         _refuse_taken(zone, one, now)
     return placed
-
-
-def router_name(reference: str) -> str:
-    """The zone name of a router given by name or by id (``HOST/NAME``)."""
-    return reference.rsplit("/", 1)[-1]
 
 
 def _by_address(address: HostAddress, router: str | None, now: Snapshot) -> Nic:
@@ -159,7 +155,7 @@ def _place_nic(
 def _router_network(nic: Nic, path: str, now: Snapshot) -> tuple[ZoneSeen | None, records.Network | None]:
     if nic.router is not None:
         where = "router" if path == "address" else f"{path}.router"
-        name = router_name(nic.router)
+        name = local_name(nic.router)
         router = now.zones.get(name)
         if router is None or not router.is_router:
             known = ", ".join(zone.name for zone in now.routers) or "none"

@@ -16,6 +16,7 @@ from pulumi_illumos_provider.illumos import (
     records,
     smf,
     zoneadm,
+    zonecfg,
 )
 from pulumi_illumos_provider.illumos.distribution import Distribution
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen, parse_resolvers
@@ -90,16 +91,7 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
         if zone is not None and state is None:
             steps.refuse_foreign(zone, owner, self.token)
         design = _design(wanted, zone, now)
-        config = steps.Wanted(
-            brand=design.brand,
-            zonepath=design.zonepath,
-            autoboot=wanted.autoboot,
-            exclusive=True,
-            # No allowed-address: the host would drop every packet that the router forwards inwards.
-            nets=tuple(steps.Net(vnic) for vnic in design.vnics),
-            attributes=_foreign_attributes(zone),
-            own=_records(design, owner),
-        )
+        config = _configuration(design, wanted, zone, owner)
         package = now.distribution.dnsmasq
         contents = _files(design, zone, now.distribution)
         live = {"etc/resolv.conf", package.config.lstrip("/")}
@@ -108,9 +100,9 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
             links += steps.vnic_steps(vnic, over, now)
         links += _retired_vnic_steps(design, zone, now)
         boot_contents = {path: text for path, text in contents.items() if path not in live}
-        nets_changed = zone is not None and {
-            steps.net_of(net) for net in zone.config.of_kind("net")
-        } != set(config.nets)
+        nets_changed = zone is not None and {net.key for net in zone.config.of_kind("net")} != set(
+            design.vnics
+        )
         must_stop = bool(links or nets_changed or steps.file_steps(name, design.root, boot_contents, zone))
         stop = zone is not None and zone.listed.active and must_stop
         boots = stop or not steps.is_running(zone)
@@ -118,7 +110,7 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
 
         plan: list[Step] = _ipfilter_steps(now)
         plan += steps.clear_incomplete_steps(name, zone)
-        plan += steps.configure_steps(name, config, zone, now)
+        plan += steps.configure_steps(name, config, now.distribution.templates.get(design.brand), zone)
         if stop:
             plan += steps.stop_steps(name, zone)
         plan += links
@@ -417,9 +409,26 @@ def _records(design: Design, owner: Owner) -> dict[str, str]:
     return own
 
 
-def _foreign_attributes(zone: ZoneSeen | None) -> dict[str, str]:
-    attributes = zone.config.attributes if zone else {}
-    return {k: v for k, v in attributes.items() if not k.startswith(records.PREFIX)}
+def _configuration(
+    design: Design, wanted: RouterZoneInputs, zone: ZoneSeen | None, owner: Owner
+) -> zonecfg.Draft:
+    properties = {"autoboot": steps.boolean(wanted.autoboot), "ip-type": "exclusive"}
+    if zone is None:
+        properties |= {"brand": design.brand, "zonepath": design.zonepath}
+    kept = [
+        attribute
+        for attribute in (zone.config.of_kind("attr") if zone else [])
+        if not attribute.key.startswith(records.PREFIX)
+    ]
+    own = [zonecfg.attribute(*record) for record in _records(design, owner).items()]
+    # No allowed-address: the host would drop every packet that the router forwards inwards.
+    present = zone.config.of_kind("net") if zone else []
+    nets = [
+        zonecfg.keeping(steps.net(vnic), present, frozenset({"address", "allowed-address", "defrouter"}))
+        for vnic in design.vnics
+    ]
+    scope: set[tuple[str, str | None]] = {("attr", None), ("net", None)}
+    return zonecfg.Draft(properties, (*nets, *own, *kept), frozenset(scope))
 
 
 # Steps -------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from pulumi_illumos_provider.errors import Refused
 from pulumi_illumos_provider.illumos import dladm, files, records, smf, zoneadm, zonecfg
@@ -18,38 +17,6 @@ STOP_LIMIT = 2000.0  # A bhyve guest may take half an hour to power off.
 CPU_CAP = "zone.cpu-cap"
 MEMORY_CAP = "zone.max-physical-memory"
 SWAP_CAP = "zone.max-swap"
-
-
-@dataclass(frozen=True)
-class Net:
-    """A ``net`` resource of a zone's configuration."""
-
-    physical: str
-    address: str | None = None
-    allowed_address: str | None = None
-    defrouter: str | None = None
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a zone's configuration shall say.
-
-    Attributes:
-        rctls: limits by resource control; None takes a cap away.
-        memory: physical memory cap in bytes.
-        attributes: what the user stores with the zone.
-        own: what we store with it.
-    """
-
-    brand: str
-    zonepath: str
-    autoboot: bool
-    exclusive: bool
-    nets: tuple[Net, ...]
-    attributes: Mapping[str, str]
-    own: Mapping[str, str]
-    rctls: Mapping[str, int | None] = field(default_factory=dict)
-    memory: int | None = None
 
 
 # Who owns it -------------------------------------------------------------------------------------
@@ -111,111 +78,48 @@ def choose_zonepath(asked: str | None, name: str, now: Snapshot) -> str:
 # Configuration -----------------------------------------------------------------------------------
 
 
-def configure_steps(name: str, wanted: Wanted, zone: ZoneSeen | None, now: Snapshot) -> list[Step]:
-    """Create the configuration, or edit it to what is wanted; nothing when it says so already."""
-    if zone is None:
-        lines = _whole(wanted, now)
-        say = f"configuring zone {name}"
-    else:
-        lines = _edits(wanted, zone, now)
+def configure_steps(
+    name: str, wanted: zonecfg.Draft, template: str | None, zone: ZoneSeen | None
+) -> list[Step]:
+    """Create the configuration, or edit it to what is wanted; nothing when it says so already.
+
+    Args:
+        template: what to create it from; None for a blank one.
+    """
+    if zone is not None:
+        lines = zonecfg.changes(zone.config, wanted)
         say = f"changing the configuration of zone {name}"
-    if not lines:
-        return []
-    expected = [("autoboot", f"autoboot: {_boolean(wanted.autoboot)}")]
-    expected += [
-        (f"attr name={key}", zonecfg.info_line("value", value))
-        for key, value in {**wanted.attributes, **wanted.own}.items()
-    ]
-    expected += [
-        (
-            f"net physical={net.physical}",
-            zonecfg.info_line("allowed-address", net.allowed_address)
-            if net.allowed_address
-            else zonecfg.info_line("physical", net.physical),
-        )
-        for net in wanted.nets
-    ]
-    done = zonecfg.holds(name, *expected) if zone is None else None
-    return [Step(say, zonecfg.edit(name, lines), done=done)]
-
-
-def _whole(wanted: Wanted, now: Snapshot) -> list[str]:
-    template = now.distribution.templates.get(wanted.brand)
-    lines = [f"create -t {template}"] if template else ["create -b"]
+        return [Step(say, zonecfg.edit(name, lines))] if lines else []
+    lines = [f"create -t {template}" if template else "create -b"]
     # The owner comes first: if a later line is refused, what was saved is known as ours.
-    lines += zonecfg.add_attribute(records.OWNER, wanted.own[records.OWNER])
-    if not template:
-        lines += zonecfg.set_property("brand", wanted.brand)
-    lines += zonecfg.set_property("zonepath", wanted.zonepath)
-    lines += [f"set autoboot={_boolean(wanted.autoboot)}"]
-    lines += [f"set ip-type={_ip_type(wanted.exclusive)}"]
-    for net in wanted.nets:
-        lines += _add_net(net)
-    if wanted.memory is not None:
-        lines += _add_memory(wanted.memory, now)
-    for name, limit in wanted.rctls.items():
-        if limit is not None:
-            lines += zonecfg.add_rctl(name, limit)
-    for name, value in {**wanted.own, **wanted.attributes}.items():
-        if name != records.OWNER:
-            lines += zonecfg.add_attribute(name, value)
-    return lines
+    resources = sorted(wanted.resources, key=lambda r: (r.kind, r.key) != ("attr", records.OWNER))
+    for resource in resources[:1]:
+        lines += zonecfg.add_resource(resource)
+    for key, value in wanted.properties.items():
+        if value and not (template and key == "brand"):
+            lines += zonecfg.set_property(key, value)
+    for resource in resources[1:]:
+        lines += zonecfg.add_resource(resource)
+    return [
+        Step(
+            f"configuring zone {name}",
+            zonecfg.edit(name, lines),
+            done=zonecfg.holds(name, *_expected(wanted)),
+        )
+    ]
 
 
-def _edits(wanted: Wanted, zone: ZoneSeen, now: Snapshot) -> list[str]:
-    config = zone.config
-    lines: list[str] = []
-    if config.properties.get("autoboot", "false") != _boolean(wanted.autoboot):
-        lines += [f"set autoboot={_boolean(wanted.autoboot)}"]
-    if config.properties.get("ip-type", "shared") != _ip_type(wanted.exclusive):
-        lines += [f"set ip-type={_ip_type(wanted.exclusive)}"]
-    present = {net_of(resource): resource for resource in config.of_kind("net")}
-    for net in present:
-        if net not in wanted.nets:
-            lines += [_remove_net(net)]
-    for net in wanted.nets:
-        if net not in present:
-            lines += _add_net(net)
-    lines += _cap_edits(wanted, zone, now)
-    have = config.attributes
-    want = {**wanted.attributes, **wanted.own}
-    for name in have:
-        if name not in want or have[name] != want[name]:
-            lines += [f"remove attr name={zonecfg.quoted(name)}"]
-    for name, value in want.items():
-        if have.get(name) != value:
-            lines += zonecfg.add_attribute(name, value)
-    return lines
-
-
-def _cap_edits(wanted: Wanted, zone: ZoneSeen, now: Snapshot) -> list[str]:
-    config = zone.config
-    limits = dict(wanted.rctls)
-    lines: list[str] = []
-    memory = memory_cap(zone)
-    if memory != wanted.memory:
-        if now.distribution.memory_is_rctl:
-            limits[MEMORY_CAP] = wanted.memory
-        else:
-            # capped-memory cannot be added beside a swap cap, nor be removed alone: rebuild both.
-            if config.rctl_limit(SWAP_CAP) is not None:
-                lines += [f"remove rctl name={SWAP_CAP}"]
-            if memory is not None:
-                lines += ["remove capped-memory"]
-            if wanted.memory is not None:
-                lines += _add_memory(wanted.memory, now)
-            swap = limits.pop(SWAP_CAP, None)
-            if swap is not None:
-                lines += zonecfg.add_rctl(SWAP_CAP, swap)
-    for name, limit in limits.items():
-        present = any(r.values.get("name") == name for r in config.of_kind("rctl"))
-        if config.rctl_limit(name) == limit and present == (limit is not None):
-            continue
-        if present:
-            lines += [f"remove rctl name={name}"]
-        if limit is not None:
-            lines += zonecfg.add_rctl(name, limit)
-    return lines
+def _expected(wanted: zonecfg.Draft) -> list[tuple[str, str]]:
+    """What ``info`` must say of a configuration that was made."""
+    expected = [("autoboot", f"autoboot: {wanted.properties.get('autoboot', 'false')}")]
+    for resource in wanted.resources:
+        values = resource.values
+        if resource.kind == "attr":
+            expected.append((f"attr name={values['name']}", zonecfg.info_line("value", values["value"])))
+        elif resource.kind == "net":
+            name = "allowed-address" if "allowed-address" in values else "physical"
+            expected.append((f"net physical={values['physical']}", zonecfg.info_line(name, values[name])))
+    return expected
 
 
 def memory_cap(zone: ZoneSeen) -> int | None:
@@ -223,49 +127,22 @@ def memory_cap(zone: ZoneSeen) -> int | None:
     return zone.memory if zone.memory is not None else zone.config.rctl_limit(MEMORY_CAP)
 
 
-def net_of(resource: zonecfg.Resource) -> Net:
-    """A ``net`` resource as we compare it."""
-    values = resource.values
-    return Net(
-        values.get("physical", ""),
-        values.get("address"),
-        values.get("allowed-address"),
-        values.get("defrouter"),
-    )
+def net(
+    physical: str, *, address: str | None = None, allowed: str | None = None, gateway: str | None = None
+) -> zonecfg.Resource:
+    """A ``net`` resource."""
+    values = {
+        "physical": physical,
+        "address": address,
+        "allowed-address": allowed,
+        "defrouter": gateway,
+    }
+    return zonecfg.Resource("net", {name: value for name, value in values.items() if value is not None})
 
 
-def _add_net(net: Net) -> list[str]:
-    return zonecfg.add(
-        "net",
-        physical=net.physical,
-        address=net.address,
-        allowed_address=net.allowed_address,
-        defrouter=net.defrouter,
-    )
-
-
-def _remove_net(net: Net) -> str:
-    # Several nets may share a link: the address tells which one is meant.
-    words = [f"physical={zonecfg.quoted(net.physical)}"]
-    if net.address:
-        words.append(f"address={zonecfg.quoted(net.address)}")
-    if net.allowed_address:
-        words.append(f"allowed-address={zonecfg.quoted(net.allowed_address)}")
-    return "remove net " + " ".join(words)
-
-
-def _add_memory(size: int, now: Snapshot) -> list[str]:
-    if now.distribution.memory_is_rctl:
-        return zonecfg.add_rctl(MEMORY_CAP, size)
-    return ["add capped-memory", f"set physical={size}", "end"]
-
-
-def _boolean(value: bool) -> str:
+def boolean(value: bool) -> str:
+    """A truth value as zonecfg writes it."""
     return "true" if value else "false"
-
-
-def _ip_type(exclusive: bool) -> str:
-    return "exclusive" if exclusive else "shared"
 
 
 # Links -------------------------------------------------------------------------------------------

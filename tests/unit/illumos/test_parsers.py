@@ -155,12 +155,16 @@ def test_an_export_is_read_with_quoted_and_bare_values():
 )
 def test_attributes_are_read_as_they_are_written(attributes):
     attributes = {name: value.strip() for name, value in attributes.items() if value.strip()}
-    lines = [line for name, value in attributes.items() for line in zonecfg.add_attribute(name, value)]
+    lines = [line for name, value in attributes.items() for line in _added(name, value)]
     assert zonecfg.parse_export("\n".join(lines)).attributes == attributes
 
 
+def _added(name, value):
+    return zonecfg.add_resource(zonecfg.attribute(name, value))
+
+
 def test_values_that_need_it_are_quoted():
-    assert 'set value="LWMgMSAtbSA0Zw=="' in zonecfg.add_attribute("a", "LWMgMSAtbSA0Zw==")
+    assert 'set value="LWMgMSAtbSA0Zw=="' in _added("a", "LWMgMSAtbSA0Zw==")
 
 
 def test_a_command_file_ends_with_a_line_feed():

@@ -218,7 +218,7 @@ def test_ip_type_and_autoboot_are_always_said(steps):
 @pytest.mark.parametrize("value", ['say "hi"', "two\nlines", "x" * 1001])
 def test_what_zonecfg_would_drop_silently_is_never_sent(value):
     with pytest.raises(ValueError, match="cannot be stored"):
-        zonecfg.add_attribute("note", value)
+        zonecfg.add_resource(zonecfg.attribute("note", value))
 
 
 def test_install_options_are_plain_words(steps):

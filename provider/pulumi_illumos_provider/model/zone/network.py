@@ -1,47 +1,12 @@
-"""Zone: a zone on one or more networks."""
+"""A zone's network interfaces, and where they are plugged in."""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field, ValidationInfo, model_validator
 
-from pulumi_illumos_provider.model import examples
-from pulumi_illumos_provider.model.base import (
-    Change,
-    Faults,
-    Inputs,
-    Outputs,
-    Properties,
-    Self,
-    all_known,
-    prop,
-)
-from pulumi_illumos_provider.model.common import (
-    IpType,
-    ZoneState,
-    autoboot_property,
-    brand_property,
-    host_property,
-    zone_name_property,
-    zonepath_property,
-)
-from pulumi_illumos_provider.model.examples import Example
-from pulumi_illumos_provider.model.values import (
-    AbsolutePath,
-    Address,
-    AddressMaybePrefix,
-    Attributes,
-    Cpus,
-    LinkName,
-    Mac,
-    Size,
-    SshKey,
-    ZoneName,
-)
-
-MINIMUM_MEMORY = 1024**2
-MINIMUM_SWAP = 50 * 1024**2
+from pulumi_illumos_provider.model.base import Change, Faults, Properties, Self, all_known, prop
+from pulumi_illumos_provider.model.common import IpType
+from pulumi_illumos_provider.model.values import Address, AddressMaybePrefix, LinkName, Mac
 
 
 class Nic(Properties):
@@ -149,20 +114,9 @@ class NicState(Properties):
     )
 
 
-class ZoneInputs(Inputs):
-    """A zone."""
+class NetworkInputs(Properties):
+    """The networks of a zone."""
 
-    DESCRIPTION: ClassVar[str] = (
-        "A zone. Its network is found from its address alone: the router zone on the host whose "
-        "subnet contains the address, else the physical link whose subnet does; or each nic is "
-        "described."
-    )
-    EXAMPLES: ClassVar[tuple[Example, ...]] = examples.ZONE
-
-    host: str | None = host_property()
-    name: ZoneName | None = zone_name_property()
-    brand: str | None = brand_property()
-    zonepath: AbsolutePath | None = zonepath_property()
     address: AddressMaybePrefix | None = prop(
         "IPv4 address; the network is found from it. Excludes `nics`.",
         change=Change.REBOOT,
@@ -186,51 +140,11 @@ class ZoneInputs(Inputs):
         change=Change.REBOOT,
         default=IpType.EXCLUSIVE,
     )
-    cpus: Cpus | None = prop(
-        "CPU cap in CPUs, such as `1.5`. Default: no cap.", change=Change.REBOOT, default=None
-    )
-    memory: Size | None = prop(
-        "Cap on physical memory, such as `512M` or `2G`. Default: no cap.",
-        change=Change.REBOOT,
-        default=None,
-    )
-    swap: Size | None = prop(
-        "Cap on swap (virtual memory), at least `50M`. Default: no cap.",
-        change=Change.REBOOT,
-        default=None,
-    )
-    autoboot: bool = autoboot_property()
-    dns_servers: list[Address] | None = prop(
-        "Name servers. Default: the router's address behind a router, else the host's.",
-        default=None,
-    )
-    hostname: str | None = prop(
-        "Host name inside the zone. Default: the zone's name.",
-        change=Change.REBOOT,
-        default=None,
-        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$",
-    )
-    ssh_authorized_keys: list[SshKey] | None = prop(
-        "Public SSH keys that may log in as root. Default: the file is left alone.", default=None
-    )
-    attributes: Attributes = prop(
-        "Attributes stored with the zone (zonecfg `attr`, type string).", default={}
-    )
-    state: ZoneState = prop("Whether the zone is up.", default=ZoneState.RUNNING)
 
-    @model_validator(mode="after")
-    def _makes_sense(self, info: ValidationInfo) -> Self:
-        faults = Faults()
-        if self.memory is not None and self.memory < MINIMUM_MEMORY:
-            faults.add("memory", "is too small: it must be at least 1M")
-        if self.swap is not None and self.swap < MINIMUM_SWAP:
-            faults.add("swap", "is too small: it must be at least 50M")
-        if all_known(info):
-            self._check_network(faults)
-        faults.raise_if_any()
-        return self
-
-    def _check_network(self, faults: Faults) -> None:
+    def examine_network(self, faults: Faults, known: bool) -> None:
+        """Rules across these properties."""
+        if not known:
+            return
         if self.address is not None and self.nics is not None:
             faults.add("nics", "excludes address: put the address into the nic")
         if self.address is None and self.nics is None:
@@ -263,27 +177,12 @@ def _check_shared(nic: Nic, path: str, faults: Faults) -> None:
             )
 
 
-class ZoneOutputs(Outputs):
-    """A zone as the host has it."""
+class NetworkState(Properties):
+    """The networks of a zone as the host has them."""
 
-    host: str = Field(description="The host that the zone is on.")
-    name: str = Field(description="Name of the zone.")
-    uuid: str | None = Field(None, description="The zone's UUID, once it is installed.")
-    brand: str = Field(description="Zone brand.")
-    zonepath: str = Field(description="Directory of the zone.")
     address: AddressMaybePrefix | None = Field(
         None, description="Address of the first nic, with prefix length."
     )
     router: str | None = Field(None, description="The router zone of the first nic.")
     nics: list[NicState] = Field(description="The zone's network interfaces.")
     ip_type: IpType = Field(description="Whether the zone has an IP stack of its own.")
-    cpus: Cpus | None = Field(None, description="CPU cap.")
-    memory: Size | None = Field(None, description="Cap on physical memory.")
-    swap: Size | None = Field(None, description="Cap on swap.")
-    autoboot: bool = Field(description="Whether the zone boots with the host.")
-    dns_servers: list[Address] = Field(description="Name servers.")
-    hostname: str = Field(description="Host name inside the zone.")
-    ssh_authorized_keys: list[str] = Field(description="Public SSH keys that may log in as root.")
-    attributes: dict[str, str] = Field(description="Attributes stored with the zone.")
-    state: ZoneState = Field(description="Whether the zone is up.")
-    status: str = Field(description="State of the zone as zoneadm tells it, such as `installed`.")
