@@ -21,7 +21,7 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any, NoReturn
 
-from illumos_lab import dump, protocol, smf
+from illumos_lab import dump, guests, protocol, smf
 from illumos_lab.commandserver import CommandServer
 from illumos_lab.datasets import Datasets
 from illumos_lab.faults import Faults
@@ -180,9 +180,12 @@ class Daemon:
                 raise LabError(f"the host does not know the request {other!r}")
 
     def _exec(self, message: Message, caller: Caller) -> Message:
-        """Run a program as root in the global zone with the caller's own files."""
+        """Run a program as root in the global zone, or in a guest, with the caller's own files."""
         if len(caller.fds) != 3:
             raise LabError("exec needs three files")
+        guest = message.get("guest", "")
+        if guest and not guests.is_guest(self.host, guest):
+            raise LabError(f"zone {guest} runs no virtual machine")
         env = {
             "HOME": "/root",
             "LOGNAME": "root",
@@ -190,12 +193,13 @@ class Daemon:
             "SHELL": "/usr/bin/bash",
             "TZ": "UTC",
             "USER": "root",
+            **({"PATH": guests.SEARCH_PATH, "SHELL": "/bin/bash"} if guest else {}),
             **message.get("env", {}),
         }
         argv = message["argv"]
         try:
             process = self._runtime.popen(
-                "global",
+                guest or "global",
                 argv,
                 env=env,
                 cwd=message.get("cwd", "/root"),

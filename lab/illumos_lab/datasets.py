@@ -5,15 +5,19 @@ Space is not accounted for; sizes are figures of a fresh system. See zfs(8) and 
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import shutil
+import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from illumos_lab.conffile import replace_file
 
@@ -21,11 +25,21 @@ if TYPE_CHECKING:
     from illumos_lab.host import Host
 
 PLACE = "etc/zfs/datasets.json"
+VOLUMES = "etc/zfs/volumes"
+"""Where the contents of volumes are kept."""
+FILESYSTEMS = "etc/zfs/filesystems"
+"""Where the contents of file systems are kept that are not mounted in the global zone."""
+SNAPSHOTS = "etc/zfs/snapshots"
+"""Where the contents of snapshots are kept."""
+DEVICES = ("dev/zvol/dsk", "dev/zvol/rdsk")
+"""Where volumes are seen as devices."""
 POOL = "rpool"
 
 USED, AVAILABLE, REFERENCED = 98304, 34359738368, 98304
 VOLUME_BLOCK = 8192
 POOL_SIZE, POOL_ALLOCATED = 42681237504, 8321499136
+
+WRONG_TYPE = "operation not applicable to datasets of this type"
 
 _COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\- ]*")
 _SNAPSHOT = re.compile(r"[A-Za-z0-9_.:\- ]+")
@@ -152,6 +166,9 @@ class Dataset:
         mounted: it is mounted.
         size: of a volume, in bytes.
         block: size of a volume's blocks, in bytes.
+        origin: snapshot that it is a clone of; empty for none.
+        order: of a snapshot, its place among all that were taken.
+        contents: of a snapshot, the name under which its contents are kept.
     """
 
     name: str
@@ -161,6 +178,14 @@ class Dataset:
     mounted: bool = False
     size: int = 0
     block: int = VOLUME_BLOCK
+    origin: str = ""
+    order: int = 0
+    contents: str = ""
+
+    @property
+    def tag(self) -> str:
+        """The part of a snapshot's name that is its own."""
+        return self.name.partition("@")[2]
 
     @property
     def parent(self) -> str:
@@ -192,6 +217,8 @@ class Datasets:
             dataset.mounted = place is not None and self.value(dataset, "canmount") == "on"
             if dataset.mounted:
                 self._directory(dataset).mkdir(parents=True, exist_ok=True)
+            if dataset.type == "volume":
+                self._show_volume(dataset)
 
     def _lay_out(self) -> None:
         profile = self._host.profile
@@ -224,6 +251,14 @@ class Datasets:
     def children(self, name: str) -> list[Dataset]:
         """Everything below a dataset, snapshots included, nearest first."""
         return [each for each in self.all() if each.name.startswith((f"{name}/", f"{name}@"))]
+
+    def clones(self, name: str) -> list[Dataset]:
+        """Datasets that are clones of a snapshot, or of any snapshot of a dataset or below it."""
+        return [
+            each
+            for each in self.all()
+            if each.origin == name or each.origin.startswith((f"{name}@", f"{name}/"))
+        ]
 
     def by_mountpoint(self, path: str) -> Dataset | None:
         """The mounted dataset whose mountpoint is exactly that directory."""
@@ -280,6 +315,12 @@ class Datasets:
             return None
         return place
 
+    def home(self, dataset: Dataset) -> Path:
+        """Where the files of a file system are, seen from outside."""
+        if self.mount_place(dataset) is not None:
+            return self._directory(dataset)
+        return self._host.root / FILESYSTEMS / dataset.name.replace("/", "%")
+
     # Changing ----------------------------------------------------------------------------------
     def create(
         self,
@@ -320,13 +361,120 @@ class Datasets:
             kind = "volume" if size else "filesystem"
             dataset = Dataset(name, kind, local=local, size=size, block=block)
             self._datasets[name] = dataset
-            if self.value(dataset, "canmount") == "on":
+            if kind == "volume":
+                self._show_volume(dataset)
+            elif self.value(dataset, "canmount") == "on":
                 self._mount(dataset)
             self._save()
             return dataset
 
-    def destroy(self, name: str, recursive: bool = False) -> None:
-        """Unmount and remove a dataset, with ``recursive`` all that is below it.
+    def clone(self, snapshot: str, name: str, properties: Mapping[str, str] | None = None) -> Dataset:
+        """Make a file system or a volume that begins as a snapshot is.
+
+        Raises:
+            DatasetError: see zfs(8) clone.
+        """
+        with self._lock:
+            found = self.require(snapshot)
+            if found.type != "snapshot":
+                raise DatasetError(f"cannot open '{snapshot}': {WRONG_TYPE}")
+            of = self.require(found.parent)
+            made = self.create(name, properties, size=of.size, block=of.block)
+            made.origin = snapshot
+            saved = self._saved(snapshot)
+            if made.type == "volume":
+                _copy(saved / "volume", self._volume(name))
+            else:
+                home = self.home(made)
+                home.mkdir(parents=True, exist_ok=True)
+                _copy(f"{saved}/files/.", home)
+            self._save()
+            return made
+
+    def promote(self, name: str) -> None:
+        """Let a clone and the file system that it was made from change places.
+
+        Raises:
+            DatasetError: it is no clone.
+        """
+        with self._lock:
+            clone = self.require(name)
+            if not clone.origin:
+                raise DatasetError(f"cannot promote '{name}': not a cloned filesystem")
+            shared = self.require(clone.origin)
+            parent = self.require(shared.parent)
+            moved = [each for each in self._snapshots(parent.name) if each.order <= shared.order]
+            taken = [each.name for each in moved if f"{name}@{each.tag}" in self._datasets]
+            if taken:
+                raise DatasetError(
+                    f"cannot promote '{name}': snapshot name '{taken[0]}' from origin conflicts"
+                )
+            clone.origin, parent.origin = parent.origin, f"{name}@{shared.tag}"
+            for each in moved:
+                self._rename_snapshot(each, f"{name}@{each.tag}")
+            self._save()
+
+    def rollback(self, name: str) -> None:
+        """Make a file system or a volume again what it was at its latest snapshot.
+
+        Raises:
+            DatasetError: there are later snapshots.
+        """
+        with self._lock:
+            snapshot = self.require(name)
+            later = [each.name for each in self.later(snapshot)]
+            if later:
+                listed = "\n".join(later)
+                raise DatasetError(
+                    f"cannot rollback to '{name}': more recent snapshots or bookmarks exist\n"
+                    f"use '-r' to force deletion of the following snapshots and bookmarks:\n{listed}"
+                )
+            dataset = self.require(snapshot.parent)
+            if dataset.type == "volume":
+                _copy(self._saved(name) / "volume", self._volume(dataset.name))
+                return
+            home = self.home(dataset)
+            kept = self._mountpoints_below(dataset)
+            for entry in home.iterdir() if home.exists() else ():
+                if not any(entry == place or entry in place.parents for place in kept):
+                    shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+            _copy(f"{self._saved(name)}/files/.", home)
+
+    def _mountpoints_below(self, dataset: Dataset) -> list[Path]:
+        """The directories among a file system's files where others are mounted."""
+        own = self.value(dataset, "mountpoint")
+        places = [self.value(each, "mountpoint") for each in self.all() if each.type == "filesystem"]
+        below = [place.removeprefix(f"{own}/") for place in places if place.startswith(f"{own}/")]
+        return [self.home(dataset) / place for place in below]
+
+    def later(self, snapshot: Dataset) -> list[Dataset]:
+        """The snapshots of the same dataset that were taken after one."""
+        return [each for each in self._snapshots(snapshot.parent) if each.order > snapshot.order]
+
+    def _snapshots(self, name: str) -> list[Dataset]:
+        """The snapshots of one dataset."""
+        return [each for each in self.all() if each.type == "snapshot" and each.parent == name]
+
+    def _saved(self, snapshot: str) -> Path:
+        """Where the contents of a snapshot are kept: ``files`` or ``volume``."""
+        return self._host.root / SNAPSHOTS / self.require(snapshot).contents
+
+    def _rename_snapshot(self, snapshot: Dataset, new: str) -> None:
+        old = snapshot.name
+        del self._datasets[old]
+        snapshot.name = new
+        self._datasets[new] = snapshot
+        for each in self._datasets.values():
+            if each.origin == old:
+                each.origin = new
+
+    def destroy(self, name: str, recursive: bool = False, *, dependents: bool = False) -> None:
+        """Unmount and remove a dataset.
+
+        Args:
+            name: which.
+            recursive: all that is below it, too.
+            dependents: and every clone of it, wherever that is.
 
         Raises:
             DatasetError: see zfs(8) destroy.
@@ -336,6 +484,7 @@ class Datasets:
                 what = "could not find any snapshots to destroy; check snapshot names."
                 raise DatasetError(what if "@" in name else f"cannot open '{name}': dataset does not exist")
             below = self.children(name)
+            clones = self._dependents(name, below)
             if name == POOL:
                 raise DatasetError(
                     f"cannot destroy '{name}': operation does not apply to pools\n"
@@ -348,14 +497,40 @@ class Datasets:
                     f"cannot destroy '{name}': filesystem has children\n"
                     f"use '-r' to destroy the following datasets:\n{listed}"
                 )
-            doomed = [*reversed(below), self._datasets[name]]
+            if clones and not dependents:
+                kind = "snapshot" if "@" in name else "filesystem"
+                listed = "\n".join(dataset.name for dataset in clones)
+                raise DatasetError(
+                    f"cannot destroy '{name}': {kind} has dependent clones\n"
+                    f"use '-R' to destroy the following datasets:\n{listed}"
+                )
+            doomed = [*reversed(clones), *reversed(below), self._datasets[name]]
             for dataset in doomed:
                 self._unmount(dataset)
             for dataset in doomed:
                 if dataset.type == "filesystem":
                     self._remove_files(dataset)
+                if dataset.type == "volume":
+                    self._hide_volume(dataset.name)
+                    self._volume(dataset.name).unlink(missing_ok=True)
+                if dataset.type == "snapshot":
+                    shutil.rmtree(self._saved(dataset.name), ignore_errors=True)
+                    self._host.runtime.forget_zone_root(dataset.contents)
                 del self._datasets[dataset.name]
             self._save()
+
+    def _dependents(self, name: str, below: Sequence[Dataset]) -> list[Dataset]:
+        """Clones of what is to go, and what is below them, that are not to go themselves."""
+        doomed = {name, *(each.name for each in below)}
+        found: dict[str, Dataset] = {}
+        waiting = [name]
+        while waiting:
+            for clone in self.clones(waiting.pop()):
+                for each in (clone, *self.children(clone.name)):
+                    if each.name not in doomed and each.name not in found:
+                        found[each.name] = each
+                        waiting.append(each.name)
+        return list(found.values())
 
     def set(self, name: str, properties: Mapping[str, str]) -> None:
         """Set properties of a dataset.
@@ -383,6 +558,7 @@ class Datasets:
             block = nice_size(dataset.block)
             raise DatasetError(f"{failed}'volsize' must be a multiple of volume block size ({block})")
         dataset.size = size
+        self._show_volume(dataset)
 
     def inherit(self, name: str, prop: str) -> None:
         """Forget the local value of a property.
@@ -395,7 +571,7 @@ class Datasets:
             self._change(dataset, lambda: dataset.local.pop(prop, None))
 
     def snapshot(self, name: str, recursive: bool = False) -> None:
-        """Take a snapshot ``DATASET@NAME``. Only its name is kept.
+        """Take a snapshot ``DATASET@NAME``.
 
         Raises:
             DatasetError: see zfs(8) snapshot.
@@ -414,8 +590,27 @@ class Datasets:
             if taken is not None:
                 raise DatasetError(f"cannot create snapshot '{taken}': dataset already exists")
             for each in names:
-                self._datasets[each] = Dataset(each, "snapshot")
+                number = 1 + max((known.order for known in self._datasets.values()), default=0)
+                self._datasets[each] = Dataset(each, "snapshot", order=number, contents=uuid4().hex)
+                self._keep(self._datasets[each])
             self._save()
+
+    def _keep(self, snapshot: Dataset) -> None:
+        """Copy the contents of a dataset, without those of datasets below it."""
+        dataset = self._datasets[snapshot.parent]
+        saved = self._saved(snapshot.name)
+        saved.mkdir(parents=True)
+        if dataset.type == "volume":
+            _copy(self._volume(dataset.name), saved / "volume")
+            return
+        home, files = self.home(dataset), saved / "files"
+        files.mkdir()
+        if home == self._host.root or not home.exists():
+            return
+        _copy(f"{home}/.", files)
+        for place in self._mountpoints_below(dataset):
+            shutil.rmtree(files / place.relative_to(home), ignore_errors=True)
+        self._host.runtime.save_zone_root(self.value(dataset, "mountpoint"), snapshot.contents)
 
     def rename(self, old: str, new: str) -> None:
         """Rename a dataset and all that is below it, with their files.
@@ -433,16 +628,23 @@ class Datasets:
             if self.get(above) is None:
                 raise DatasetError(failed + "parent does not exist")
             moved = [self._datasets[old], *self.children(old)]
-            places = {each.name: self.mount_place(each) for each in moved}
-            for each in moved:
-                del self._datasets[each.name]
-                before = places[each.name]
-                each.name = new + each.name[len(old) :]
-                self._datasets[each.name] = each
-                after = self.mount_place(each)
-                if each.mounted and before and after:
-                    self._move_files(before, after)
+            with self._moving(moved):
+                for each in moved:
+                    self._rename_one(each, new + each.name[len(old) :])
             self._save()
+
+    def _rename_one(self, dataset: Dataset, new: str) -> None:
+        if dataset.type == "snapshot":
+            self._rename_snapshot(dataset, new)
+            return
+        if dataset.type == "volume":
+            self._hide_volume(dataset.name)
+            self._volume(dataset.name).rename(self._volume(new))
+        del self._datasets[dataset.name]
+        dataset.name = new
+        self._datasets[new] = dataset
+        if dataset.type == "volume":
+            self._show_volume(dataset)
 
     def mount(self, name: str) -> None:
         """Mount a file system.
@@ -453,6 +655,8 @@ class Datasets:
         with self._lock:
             dataset = self.require(name)
             failed = f"cannot mount '{name}': "
+            if dataset.type != "filesystem":
+                raise DatasetError(f"cannot open '{name}': {WRONG_TYPE}")
             if dataset.mounted:
                 raise DatasetError(failed + "filesystem already mounted")
             place = self.value(dataset, "mountpoint")
@@ -489,18 +693,30 @@ class Datasets:
 
     def _change(self, dataset: Dataset, change: Callable[[], object]) -> None:
         """Change properties, and let the mounted file systems below follow their mountpoints."""
-        affected = [dataset, *self.children(dataset.name)]
-        before = {each.name: self.mount_place(each) for each in affected}
-        change()
-        for each in affected:
-            was, now = before[each.name], self.mount_place(each)
-            if was == now or not each.mounted:
-                continue
-            if now is None:
-                each.mounted = False
-            elif was is not None:
-                self._move_files(was, now)
+        with self._moving([dataset, *self.children(dataset.name)]):
+            change()
         self._save()
+
+    @contextlib.contextmanager
+    def _moving(self, datasets: Sequence[Dataset]) -> Iterator[None]:
+        """Let the files of datasets, which come after those above them, follow their mountpoints.
+
+        What is in the way of a file system leaves it unmounted.
+        """
+        filesystems = [each for each in datasets if each.type == "filesystem"]
+        before = {id(each): (self.home(each), self.mount_place(each)) for each in filesystems}
+        yield
+        moving = [each for each in filesystems if self.home(each) != before[id(each)][0]]
+        aside = self._host.root / FILESYSTEMS / ".moving"
+        for number, each in reversed(list(enumerate(moving))):
+            _move(before[id(each)][0], aside / str(number))
+        for number, each in enumerate(moving):
+            place, home = self.mount_place(each), self.home(each)
+            if place is None or before[id(each)][1] is None:
+                each.mounted = False
+            if not _move(aside / str(number), home):
+                each.mounted = False
+        shutil.rmtree(aside, ignore_errors=True)
 
     def _check_name(self, name: str, failed: str) -> None:
         if "@" in name:
@@ -541,14 +757,21 @@ class Datasets:
         return self._host.root / self.value(dataset, "mountpoint").lstrip("/")
 
     def _mount(self, dataset: Dataset) -> None:
-        if self.mount_place(dataset) is None:
+        zoned = self.value(dataset, "zoned") == "on"
+        if self.mount_place(dataset) is None and not (zoned and self.zone_place(dataset)):
             return
-        self._directory(dataset).mkdir(parents=True, exist_ok=True)
+        self.home(dataset).mkdir(parents=True, exist_ok=True)
         dataset.mounted = True
+
+    def zone_place(self, dataset: Dataset) -> str:
+        """Where a zone mounts a file system that is its own; empty when it does not."""
+        place = self.value(dataset, "mountpoint")
+        return place if dataset.type == "filesystem" and place.startswith("/") else ""
 
     def _unmount(self, dataset: Dataset) -> None:
         place = self.mount_place(dataset)
         if place is None or not dataset.mounted:
+            dataset.mounted = False
             return
         directory = self._directory(dataset)
         if directory != self._host.root and _has_mounts(directory):
@@ -556,20 +779,29 @@ class Datasets:
         dataset.mounted = False
 
     def _remove_files(self, dataset: Dataset) -> None:
-        place = self.value(dataset, "mountpoint")
-        if place in ("none", "legacy", "/"):
-            return
-        shutil.rmtree(self._directory(dataset), ignore_errors=True)
+        home = self.home(dataset)
+        if home != self._host.root:
+            shutil.rmtree(home, ignore_errors=True)
 
-    def _move_files(self, old: str, new: str) -> None:
-        source, target = (self._host.root / place.lstrip("/") for place in (old, new))
-        if not source.exists() or self._host.root in (source, target):
-            return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists() and not any(target.iterdir()):
-            target.rmdir()
-        if not target.exists():
-            source.rename(target)
+    def _volume(self, name: str) -> Path:
+        return self._host.root / VOLUMES / name.replace("/", "%")
+
+    def _show_volume(self, dataset: Dataset) -> None:
+        """Make a volume's contents as long as it is, and let its devices lead to them."""
+        contents = self._volume(dataset.name)
+        contents.parent.mkdir(parents=True, exist_ok=True)
+        with contents.open("ab") as file:
+            file.truncate(dataset.size)
+        for directory in DEVICES:
+            device = self._host.root / directory / dataset.name
+            device.parent.mkdir(parents=True, exist_ok=True)
+            device.unlink(missing_ok=True)
+            # Followed from inside the host as from outside.
+            device.symlink_to(os.path.relpath(contents, device.parent))
+
+    def _hide_volume(self, name: str) -> None:
+        for directory in DEVICES:
+            (self._host.root / directory / name).unlink(missing_ok=True)
 
     def _save(self) -> None:
         items = [
@@ -580,10 +812,32 @@ class Datasets:
                 "local": each.local,
                 "size": each.size,
                 "block": each.block,
+                "origin": each.origin,
+                "order": each.order,
+                "contents": each.contents,
             }
             for each in self.all()
         ]
         replace_file(self._host.root / PLACE, json.dumps(items, indent=1) + "\n")
+
+
+def _copy(source: Path | str, target: Path) -> None:
+    """Copy a file, or with ``/.`` at the end what is in a directory; what is mounted there stays out."""
+    subprocess.run(["cp", "-ax", source, target], check=True)
+
+
+def _move(source: Path, target: Path) -> bool:
+    """Move a directory, where there is one, to a place that is free; False when that is taken."""
+    if not source.exists():
+        target.mkdir(parents=True, exist_ok=True)
+        return True
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        if any(target.iterdir()):
+            return False
+        target.rmdir()
+    shutil.move(source, target)
+    return True
 
 
 def _sort_key(name: str) -> tuple[list[str], str]:

@@ -207,6 +207,7 @@ def start_dnsmasq(context: Context) -> None:
         for place, text in copies.items():
             find(place).parent.mkdir(parents=True, exist_ok=True)
             find(place).write_text(text, errors="surrogateescape")
+    host.kernel.set_unicast_offers(zone, _can_reach_clients(context, profile))
     pid_file = configuration.value("pid-file") or _PID_FILE
     find(pid_file).unlink(missing_ok=True)
     argv = [PROGRAM, "-k", f"--pid-file={pid_file}", f"--dhcp-leasefile={profile.lease_file}"]
@@ -244,6 +245,14 @@ def _await(process: subprocess.Popen[bytes], pid_file: Path) -> None:
     status = process.poll()
     if status is not None:
         raise MethodError(status if status > 0 else 5)
+
+
+def _can_reach_clients(context: Context, profile: DnsmasqProfile) -> bool:
+    """Whether it may tell the stack the hardware address of a client that has no address yet.
+
+    Without the privilege the answer is lost, unless it is broadcast.
+    """
+    return profile.starts_as_root or "sys_ip_config" in (context.get("start/privileges") or "")
 
 
 def _refuse(configuration: Configuration) -> None:

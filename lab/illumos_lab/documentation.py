@@ -16,9 +16,9 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from illumos_lab import commands, services
+from illumos_lab import commands, image, services
 from illumos_lab.profile import PROFILES, Profile
-from illumos_lab.zone_brands import BRANDS
+from illumos_lab.zone_brands import BRANDS, Brand
 from illumos_lab.zonecfg import lexer
 from illumos_lab.zonecfg.scope import PROPERTIES
 
@@ -30,15 +30,15 @@ _GATE = "illumos-gate `usr/src/"
 _CHECKED = {
     "dladm": (
         f"{_GATE}cmd/dladm`, `lib/libdladm`, `cmd/dlmgmtd`, `lib/libinetutil` and OmniOS' own versions",
-        "test_dladm test_mistakes test_net_on_linux test_scripts",
+        "test_dladm test_mistakes test_net_on_linux test_router_live test_scripts",
     ),
     "ipadm": (
         f"{_GATE}cmd/cmd-inet/usr.sbin/ipadm`, `lib/libipadm`",
-        "test_ipadm test_mistakes test_scripts",
+        "test_ipadm test_ip_boot test_router_live test_mistakes test_scripts",
     ),
     "flowadm": (f"{_GATE}cmd/flowadm`, `lib/libdladm`", "test_flowadm"),
     "route": (f"{_GATE}cmd/cmd-inet/usr.sbin/route.c`", "test_route test_mistakes test_scripts"),
-    "routeadm": (f"{_GATE}cmd/cmd-inet/usr.sbin/routeadm`", "test_lab_core_router"),
+    "routeadm": (f"{_GATE}cmd/cmd-inet/usr.sbin/routeadm`", "test_lab_core_router test_router_live"),
     "netstat": ("captured output", "test_route"),
     "ifconfig": (f"{_GATE}cmd/cmd-inet/usr.sbin/ifconfig`", "test_ipadm test_scripts"),
     "zonecfg": (
@@ -48,25 +48,25 @@ _CHECKED = {
     ),
     "zoneadm": (
         f"{_GATE}cmd/zoneadm`, `cmd/zoneadmd`, brand scripts of the distributions",
-        "test_zoneadm test_mistakes test_scripts test_rust_zone",
+        "test_zoneadm test_zone_brands test_zone_brands_on_linux test_mistakes test_scripts test_rust_zone",
     ),
     "zlogin": (f"{_GATE}cmd/zlogin`", "test_lab_core_host test_mistakes test_rust_zone"),
-    "svcs": (f"{_GATE}cmd/svc/svcs`", "test_smf test_mistakes test_scripts"),
+    "svcs": (f"{_GATE}cmd/svc/svcs`", "test_smf test_site_services test_mistakes test_scripts"),
     "svcadm": (f"{_GATE}cmd/svc/svcadm`", "test_smf test_mistakes test_scripts"),
-    "svccfg": (f"{_GATE}cmd/svc/svccfg`", "test_smf"),
-    "svcprop": (f"{_GATE}cmd/svc/svcprop`", "test_smf"),
+    "svccfg": (f"{_GATE}cmd/svc/svccfg`", "test_smf test_site_services"),
+    "svcprop": (f"{_GATE}cmd/svc/svcprop`", "test_smf test_site_services"),
     "ipnat": (
         f"{_GATE}cmd/ipf`; rule files that the real programs read (`tests/data/ipfilter-corpus.jsonl`)",
-        "test_ipnat test_mistakes test_scripts",
+        "test_ipnat test_ipf_on_linux test_router_live test_mistakes test_scripts",
     ),
     "ipf": (
         f"{_GATE}cmd/ipf`; rule files that the real programs read (`tests/data/ipfilter-corpus.jsonl`)",
-        "test_ipnat test_mistakes",
+        "test_ipf test_ipnat test_ipf_on_linux test_router_live test_mistakes",
     ),
-    "zfs": (f"{_GATE}cmd/zfs`, `lib/libzfs`", "test_zfs test_mistakes test_scripts"),
+    "zfs": (f"{_GATE}cmd/zfs`, `lib/libzfs`", "test_zfs test_zone_brands test_mistakes test_scripts"),
     "zpool": (f"{_GATE}cmd/zpool`", "test_zfs"),
     "pkg": ("pkg(1) of OmniOS' pkg5", "test_packages"),
-    "zap": ("Tribblix' zap", "test_packages test_scripts"),
+    "zap": ("Tribblix' zap", "test_packages test_scripts test_zap_zones"),
     "pfexec": (f"{_GATE}cmd/pfexec`, `lib/libsecdb`", "test_lab_core_host test_rust_zone"),
 }
 """Where the rules of a program were looked up, and the modules of tests/lab that hold it to them."""
@@ -122,6 +122,7 @@ def page(program: str = "") -> str:
         [
             _INTRODUCTION,
             _distributions(),
+            _zones(),
             "## Programs\n",
             *(_program(import_module(module), paths) for module, paths in modules.items()),
             _refused_programs(),
@@ -296,13 +297,75 @@ def _distributions() -> str:
         )
 
     header = ("profile", "/etc/release", "uname -v", "brands", "zones below")
-    brands = [name for profile in PROFILES.values() for name in (brand.name for brand in profile.brands)]
-    played = [name for name in dict.fromkeys(brands) if name in BRANDS and BRANDS[name].native]
+    return "## Distributions\n\n" + _table(header, map(row, PROFILES.values()))
+
+
+_ZONES = """\
+Zones of the brands {others}, and SmartOS' virtual machines, can only be configured.
+
+What is unpacked at installation is a real tar archive or a directory, over a fresh root directory; a
+dataset, a snapshot or a stream of ZFS has to be there, and is not looked into.
+
+A virtual machine is made from the zone's attributes as the brand's boot script reads them, and does not
+boot when one of them is wrong, a disk's volume or its device resource is missing, or a file is not
+there. `root/etc/bhyve.cfg` and, with cloud-init on, the CD `root/cloud-init.iso` are made anew at each
+boot. Its guest is a Linux system with this machine's programs in the zone's own network namespace,
+whatever the disk holds. It has a fresh file system at each boot, so it configures itself each time:
+from the seed's network configuration, else by DHCP on every interface. `illumos_lab.testing.Host.guest`
+runs commands in it. Its console is not there.
+
+Zones of brand lx have this machine's userland, too, under what was unpacked. Addresses come from the
+net properties `ips`, `gateway` (of the net that is `primary`), else from `allowed-address` and
+`defrouter`.
+
+Solaris 10 zones ask, after `-u`, what `/etc/sysidcfg` does not say, and wait for the answer.
+
+A zonepath below a dataset is cloned by snapshot and clone. Snapshots are copies of files; space is not
+accounted for. What is delegated is mounted in the zone; fs resources are of type `lofs`, `tmpfs` or
+`zfs`.
+
+Resource controls and caps can be seen with `prctl`, the host identifier with `hostid`. These are
+stored, and have no effect: `pool`, `dedicated-cpu`, `scheduling-class`, `limitpriv`, `fs-allowed`,
+`bootargs`, `security-flags`.
+"""
+
+
+def _zones() -> str:
+    def row(brand: Brand) -> tuple[str, ...]:
+        on = [name for name, profile in PROFILES.items() if _plays(profile, brand)]
+        usage = brand.usage.removeprefix("usage:").split("\n")
+        synopses = [line.strip().replace("|", "\\|") for line in usage if line.strip()]
+        return (
+            f"`{brand.name}`",
+            ", ".join(on) or "none",
+            " or ".join(f"`{s}`" for s in synopses),
+            _runs(brand),
+        )
+
+    known = [brand.name for profile in PROFILES.values() for brand in profile.brands]
+    others = [name for name in dict.fromkeys(known) if name not in BRANDS]
+    header = ("brand", "on", "zoneadm", "what runs")
     return (
-        "## Distributions\n\n"
-        + _table(header, map(row, PROFILES.values()))
-        + f"\nZones of the brands {_code(played)} can be installed and booted, the others configured.\n"
+        "## Zones\n\n"
+        + _table(header, map(row, BRANDS.values()))
+        + "\n"
+        + _ZONES.format(others=_code(others))
     )
+
+
+def _plays(profile: Profile, brand: Brand) -> bool:
+    """Whether a distribution has the brand; SmartOS' virtual machines are not played."""
+    if profile.smartos_zonecfg and brand.name in image.VIRTUAL_BRANDS:
+        return False
+    return any(each.name == brand.name for each in profile.brands)
+
+
+def _runs(brand: Brand) -> str:
+    if brand.name in image.VIRTUAL_BRANDS:
+        return "a virtual machine"
+    if brand.name in image.LINUX_BRANDS:
+        return "a Linux system, without SMF"
+    return "Solaris 10, with SMF" if brand.sysidcfg else "illumos, with SMF"
 
 
 def _zone_configuration() -> str:

@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from illumos_lab import commands
+from illumos_lab import commands, image
 from illumos_lab.files import PRISTINE
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
@@ -201,7 +201,8 @@ def changed_files(directory: Path, runtime: LinuxRuntime, pristine: dict[str, st
     found = _compare(directory / "state", images / "host", images / "host-usr", "", pristine)
     for zonepath, store in runtime.zone_stores().items():
         prefix = f"{zonepath}/root"
-        found |= _compare(store, images / "zone", images / "zone-usr", prefix, {})
+        lower, usr = image.trees(json.loads((store / "zone.json").read_text())["brand"])
+        found |= _compare(store, images / lower, images / (usr or "zone-usr"), prefix, {})
     return dict(sorted(found.items()))
 
 

@@ -14,12 +14,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from illumos_lab import accounts
 from illumos_lab.dnsmasq import can_change_user
 from illumos_lab.service import EXIT_ERR_CONFIG, Context, MethodError
 
 PROGRAM = "/system/lab/linux/sbin/haproxy"
 """The real program, in every zone."""
 
+_SETPRIV = "/system/lab/linux/bin/setpriv"
 _COPY = "/var/run/lab-haproxy.cfg"
 _START_SECONDS = 0.15
 _ACCOUNT_OPTION = re.compile(r"^\s*(user|group|uid|gid|chroot)\s")
@@ -33,7 +35,7 @@ def start(context: Context) -> None:
     argv = [profile.binary, "-db", "-f", _configuration(context)]
     if profile.master_socket:
         argv = [profile.binary, "-W", *argv[1:], "-S", profile.master_socket]
-    _run(context, argv, _old_process(context) if profile.pid_file else "")
+    _run(context, [*_as_user(context), *argv], _old_process(context) if profile.pid_file else "")
 
 
 def refresh_by_takeover(context: Context) -> None:
@@ -58,6 +60,22 @@ REFRESH: dict[str, Callable[[Context], None] | None] = {
     "signal": refresh_by_signal,
 }
 """Refresh methods, by their names in a profile."""
+
+
+def _as_user(context: Context) -> list[str]:
+    """What to put in front of the command where SMF starts it as another account than root.
+
+    That account may read less than root, but use the ports below 1024 (privilege net_privaddr).
+    """
+    profile = context.host.profile.haproxy
+    account = accounts.by_name(context.host.zone_root(context.zone), profile.user)
+    if not profile.starts_as_user or account is None or not can_change_user():
+        return []
+    kept = "=-all,+net_bind_service"
+    return [
+        *(_SETPRIV, f"--reuid={account.uid}", f"--regid={account.gid}", "--clear-groups"),
+        *(f"--inh-caps{kept}", f"--ambient-caps{kept}", "--"),
+    ]
 
 
 def _configuration(context: Context) -> str:

@@ -37,6 +37,14 @@ class Runtime(Protocol):
         """
         ...
 
+    def start_guest(self, zone: str, hostname: str) -> Path:
+        """Start, in place of the zone's init, the guest of its virtual machine: a Linux system.
+
+        Returns:
+            Its root directory, seen from outside; it is a fresh one each time.
+        """
+        ...
+
     def stop_zone(self, zone: str) -> None:
         """Kill every process of the zone and release its namespaces and mounts."""
         ...
@@ -53,7 +61,16 @@ class Runtime(Protocol):
         """Run a real program inside a zone and wait for it."""
         ...
 
-    def start(self, zone: str, argv: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    def start(
+        self,
+        zone: str,
+        argv: Sequence[str],
+        log: Path,
+        *,
+        uid: int = 0,
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/",
+    ) -> subprocess.Popen[bytes]:
         """Start a long-running real program (a daemon in the foreground) inside a zone."""
         ...
 
@@ -61,8 +78,19 @@ class Runtime(Protocol):
         """Process ids, as the machine underneath counts them, of all processes of a zone."""
         ...
 
-    def create_zone_root(self, zonepath: str, brand: str) -> None:
-        """Fill ZONEPATH/root with a fresh image of the brand, mounted (``zoneadm install``)."""
+    def create_zone_root(self, zonepath: str, brand: str, saved: str = "") -> None:
+        """Fill ZONEPATH/root with a fresh image of the brand, mounted (``zoneadm install``).
+
+        With the name that `save_zone_root` was given it is what that root directory was.
+        """
+        ...
+
+    def save_zone_root(self, zonepath: str, name: str) -> None:
+        """Keep what is in ZONEPATH/root, where there is one, under a name that is new."""
+        ...
+
+    def forget_zone_root(self, name: str) -> None:
+        """Remove what `save_zone_root` has kept."""
         ...
 
     def mount_zone_root(self, zonepath: str) -> None:

@@ -25,6 +25,18 @@ NAME_SERVER = "198.51.100.80"
 SPARSE_BRANDS = frozenset({"sparse", "sparse-root"})
 """Brands whose zones see the global zone's /usr read-only."""
 
+LINUX_BRANDS = frozenset({"lx"})
+"""Brands whose zones have the userland of a Linux distribution, for which this machine's stands in."""
+
+VIRTUAL_BRANDS = frozenset({"bhyve", "kvm", "emu"})
+"""Brands whose zones hold nothing but the process of a virtual machine."""
+
+LINUX = ("linux", "linux-usr")
+"""Trees of a Linux system; also what the guest of a virtual machine runs from."""
+
+KERNEL_VERSION = "/system/lab/kernel-version"
+"""File of a running zone with the version of Linux that it is to show."""
+
 MACHINE_FILES = {"linux": "/usr", "alternatives": "/etc/alternatives", "ssl": "/etc/ssl"}
 """This machine's directories, by their name below /system/lab of every zone."""
 
@@ -71,6 +83,12 @@ sbin system/lab tmp usr var/adm var/cache var/log var/run var/spool/cron var/svc
 var/svc/manifest var/svc/profile var/tmp var/opt var/sadm/pkg var/lib/misc var/empty
 """
 
+_LINUX_DIRECTORIES = """
+dev etc home mnt opt proc root srv system/lab tmp usr var/cache var/lib var/log var/run var/tmp
+"""
+
+_VIRTUAL_DIRECTORIES = "dev etc proc sbin system/lab tmp usr var/log var/run"
+
 _PASSWD = """\
 root:x:0:0:Super-User:/root:/usr/bin/bash
 daemon:x:1:1::/:
@@ -88,6 +106,35 @@ webservd:x:80:80:WebServer Reserved UID:/:
 nobody:x:60001:60001:NFS Anonymous Access User:/:
 noaccess:x:60002:60002:No Access User:/:
 nobody4:x:65534:65534:SunOS 4.x NFS Anonymous Access User:/:
+"""
+
+_LINUX_PASSWD = """\
+root:x:0:0:root:/root:/bin/bash
+daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
+bin:x:2:2:bin:/bin:/usr/sbin/nologin
+sys:x:3:3:sys:/dev:/usr/sbin/nologin
+nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+"""
+
+_LINUX_GROUP = """\
+root:x:0:
+daemon:x:1:
+bin:x:2:
+sys:x:3:
+adm:x:4:
+tty:x:5:
+sudo:x:27:
+users:x:100:
+nogroup:x:65534:
+"""
+
+_LINUX_UNAME = f"""\
+#!/bin/sh
+# The machine underneath is a Linux, too, of another version.
+real=/system/lab/linux/bin/uname
+[ -f {KERNEL_VERSION} ] || exec "$real" "$@"
+read -r version < {KERNEL_VERSION}
+"$real" "$@" | sed "s|$("$real" -r)|$version|; s|$("$real" -v)|BrandZ virtual linux|"
 """
 
 _USERS = """\
@@ -179,6 +226,11 @@ os.uname = uname
 sys.platform = "sunos5"
 """
 
+_SHELLS = """
+/usr/bin/sh /usr/bin/bash /usr/bin/csh /usr/bin/ksh /usr/bin/ksh93 /bin/sh /bin/bash /bin/csh /bin/ksh
+/bin/ksh93 /sbin/sh
+"""
+
 _NSSWITCH = """\
 passwd:     files
 group:      files
@@ -194,7 +246,7 @@ services:   files
 
 
 def build(target: Path, profile: Profile, hostname: str, address: str) -> None:
-    """Fill ``target`` with the trees ``host``, ``host-usr``, ``zone`` and ``zone-usr``.
+    """Fill ``target`` with the trees of `trees`, and with ``host`` and ``host-usr``.
 
     Args:
         target: an empty directory.
@@ -215,6 +267,21 @@ def build(target: Path, profile: Profile, hostname: str, address: str) -> None:
     (target / "host/usr/lib/brand").rename(target / "host-usr/lib/brand")
     (target / "host/usr/lib").rmdir()
     _build_zone(target / "zone")
+    _build_linux(target / "linux")
+    _build_linux_usr(target / "linux-usr")
+    _make_directories(target / "virtual", _VIRTUAL_DIRECTORIES)
+
+
+def trees(brand: str) -> tuple[str, str | None]:
+    """The trees that a zone of a brand is made of: its root's, and its own for /usr.
+
+    Without the latter the zone has the global zone's /usr.
+    """
+    if brand in LINUX_BRANDS:
+        return LINUX
+    if brand in VIRTUAL_BRANDS:
+        return "virtual", None
+    return "zone", None if brand in SPARSE_BRANDS else "zone-usr"
 
 
 def _write(root: Path, path: str, text: str, mode: int = 0o644) -> None:
@@ -224,18 +291,21 @@ def _write(root: Path, path: str, text: str, mode: int = 0o644) -> None:
     file.chmod(mode)
 
 
-def _build_root(root: Path, profile: Profile) -> None:
-    for directory in _DIRECTORIES.split():
+def _make_directories(root: Path, names: str) -> None:
+    for directory in names.split():
         (root / directory).mkdir(parents=True, exist_ok=True)
-    (root / "root").chmod(0o700)
-    (root / "var/tmp").chmod(0o1777)
-    # Programs of this machine look for their libraries by these names.
+    for name, mode in (("root", 0o700), ("var/tmp", 0o1777)):
+        if (root / name).exists():
+            (root / name).chmod(mode)
+
+
+def _add_machine_files(root: Path) -> None:
+    """What programs of this machine need of its root directory."""
     for name in ("bin", "lib", "lib32", "lib64", "libx32"):
         source = Path("/", name)
         if source.is_symlink():
             (root / name).symlink_to(source.readlink())
     (root / "run").symlink_to("var/run")
-    (root / "sbin/sh").symlink_to("../usr/bin/ksh93")
     for name in _DEBIAN_ETC:
         source = Path("/etc", name)
         if source.is_dir():
@@ -244,6 +314,32 @@ def _build_root(root: Path, profile: Profile) -> None:
             shutil.copyfile(source, root / "etc" / name)
     for name in ("alternatives", "ssl"):
         (root / "etc" / name).symlink_to(f"/system/lab/{name}")
+
+
+def _build_linux(root: Path) -> None:
+    _make_directories(root, _LINUX_DIRECTORIES)
+    _add_machine_files(root)
+    (root / "sbin").symlink_to("usr/sbin")
+    (root / "etc/os-release").symlink_to("../usr/lib/os-release")
+    _write(root, "etc/passwd", _LINUX_PASSWD)
+    _write(root, "etc/group", _LINUX_GROUP)
+    names = [line.split(":")[0] for line in _LINUX_PASSWD.splitlines()]
+    _write(root, "etc/shadow", "".join(f"{name}:*:19000:0:99999:7:::\n" for name in names), 0o640)
+    _write(root, "etc/hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n")
+    _write(root, "etc/hostname", "localhost\n")
+    _write(root, "etc/nsswitch.conf", _NSSWITCH.format(hosts="files dns"))
+
+
+def _build_linux_usr(usr: Path) -> None:
+    # Where this lab is not root, only directories that are its own can be changed in a zone.
+    _make_directories(usr, "bin lib lib64 libexec local/bin sbin share")
+    _write(usr, "bin/uname", _LINUX_UNAME, 0o755)
+
+
+def _build_root(root: Path, profile: Profile) -> None:
+    _make_directories(root, _DIRECTORIES)
+    _add_machine_files(root)
+    (root / "sbin/sh").symlink_to("../usr/bin/ksh93")
     (root / "etc/hosts").symlink_to("inet/hosts")
     _write(root, "etc/release", profile.release)
     if profile.os_release is not None:
@@ -255,6 +351,7 @@ def _build_root(root: Path, profile: Profile) -> None:
     _write(root, "etc/default/dhcpagent", "RELEASE_ON_SIGTERM=no\n")
     _write(root, "etc/profile", 'trap "" 2 3\nexport LOGNAME PATH\ntrap 2 3\n')
     _write(root, "etc/inet/netmasks", "")
+    _write(root, "etc/shells", "".join(f"{shell}\n" for shell in _SHELLS.split()))
     _write(root, "etc/ssh/sshd_config", "Port 22\nPermitRootLogin without-password\n")
     _write(root, "etc/nsswitch.dns", _NSSWITCH.format(hosts="files dns"))
     _write(root, "etc/nsswitch.files", _NSSWITCH.format(hosts="files"))
@@ -302,9 +399,39 @@ def _build_zone(root: Path) -> None:
     _write(root, "etc/nsswitch.conf", _NSSWITCH.format(hosts="files"))
 
 
+_SMF_INCLUDE = """\
+# Constants and functions for methods of services (smf_method(7)).
+SMF_EXIT_OK=0
+SMF_EXIT_NODAEMON=94
+SMF_EXIT_ERR_FATAL=95
+SMF_EXIT_ERR_CONFIG=96
+SMF_EXIT_MON_DEGRADE=97
+SMF_EXIT_MON_OFFLINE=98
+SMF_EXIT_ERR_NOSMF=99
+SMF_EXIT_ERR_PERM=100
+
+smf_present() {
+    [ -n "$SMF_FMRI" ]
+}
+
+smf_zonename() {
+    echo "${SMF_ZONENAME:=$(/sbin/zonename)}"
+}
+
+smf_is_globalzone() {
+    [ "$(smf_zonename)" = global ]
+}
+
+smf_is_nonglobalzone() {
+    [ "$(smf_zonename)" != global ]
+}
+"""
+
+
 def _build_usr(usr: Path, profile: Profile) -> None:
     for directory in ("bin", "sbin", "lib/ssh", "lib/zones", "xpg4/bin"):
         (usr / directory).mkdir(parents=True)
+    _write(usr, "lib/svc/share/smf_include.sh", _SMF_INCLUDE)
     for name in _names("/usr/sbin"):
         _hide(usr / "sbin" / name)
     hidden = _HIDDEN_PROGRAMS.split()

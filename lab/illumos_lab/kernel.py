@@ -8,7 +8,7 @@ A test can give the commands a `Kernel` that records calls instead.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from typing import Protocol
 
 Interface = IPv4Interface | IPv6Interface
@@ -61,6 +61,25 @@ class NatRule:
 
 
 @dataclass(frozen=True)
+class NatSession:
+    """A connection that NAT translates; ports are 0 where the protocol has none.
+
+    Attributes:
+        kind: ``map`` or ``rdr``.
+        protocol: number of the IP protocol.
+        inside: address and port of the side whose address is translated, as it knows itself.
+        outside: address and port that stand for it on the other side.
+        peer: address and port of the other side.
+    """
+
+    kind: str
+    protocol: int
+    inside: tuple[IPv4Address, int]
+    outside: tuple[IPv4Address, int]
+    peer: tuple[IPv4Address, int]
+
+
+@dataclass(frozen=True)
 class PacketRule:
     """One rule of ipf as far as packets are concerned.
 
@@ -107,6 +126,40 @@ class PacketRule:
     per_second: int = 0
     head: str = ""
     group: str = ""
+
+
+@dataclass(frozen=True)
+class AdvertisedPrefix:
+    """A prefix in a router advertisement (RFC 4861); life times in seconds."""
+
+    network: IPv6Network
+    valid: int = 2592000
+    preferred: int = 604800
+    on_link: bool = True
+    autonomous: bool = True
+
+
+@dataclass(frozen=True)
+class Advertisement:
+    """What a router tells the hosts of a link (RFC 4861).
+
+    Attributes:
+        interface: link name.
+        prefixes: networks of the link.
+        lifetime: seconds for which this is a default router; 0 if it is none.
+        interval: seconds between two advertisements that nobody asked for.
+        managed, other: DHCPv6 gives addresses, or other configuration.
+        mtu, hop_limit: what hosts are to use; 0 says nothing.
+    """
+
+    interface: str
+    prefixes: tuple[AdvertisedPrefix, ...] = ()
+    lifetime: int = 1800
+    interval: int = 600
+    managed: bool = False
+    other: bool = False
+    mtu: int = 0
+    hop_limit: int = 0
 
 
 @dataclass(frozen=True)
@@ -160,6 +213,10 @@ class Kernel(Protocol):
         """
         ...
 
+    def set_bandwidth(self, name: str, kilobits: int) -> None:
+        """Limit what goes through a link in a second, each way; 0 is no limit."""
+        ...
+
     def move_link(self, name: str, zone: str) -> None:
         """Lend a link to an exclusive-ip zone's stack, or return it to ``global``."""
         ...
@@ -176,12 +233,20 @@ class Kernel(Protocol):
     def delete_route(
         self, zone: str, destination: Network, gateway: str, link: str | None = None
     ) -> None: ...
-    def set_forwarding(self, zone: str, link: str | None, on: bool) -> None:
-        """IPv4 forwarding for one interface, or for the whole stack when link is None."""
+    def set_forwarding(self, zone: str, link: str | None, on: bool, version: int = 4) -> None:
+        """Forwarding of an IP version for one interface, or for the whole stack when link is None."""
         ...
 
     def set_nat(self, zone: str, rules: tuple[NatRule, ...]) -> None:
-        """Replace all NAT rules of a zone's stack; sessions of rules that stay are kept."""
+        """Replace all NAT rules of a zone's stack; sessions are kept."""
+        ...
+
+    def nat_sessions(self, zone: str) -> tuple[NatSession, ...]:
+        """The connections that are translated now in a zone's stack."""
+        ...
+
+    def flush_nat_sessions(self, zone: str) -> int:
+        """Forget how connections are translated, which ends those of TCP; their number."""
         ...
 
     def set_filter(self, zone: str, rules: tuple[PacketRule, ...], generation: int) -> None:
@@ -194,8 +259,32 @@ class Kernel(Protocol):
         """
         ...
 
+    def set_autoconf(self, zone: str, link: str, on: bool) -> None:
+        """Whether an interface takes addresses and default routes from router advertisements."""
+        ...
+
+    def autoconf_addresses(self, zone: str, link: str) -> tuple[Interface, ...]:
+        """The addresses that an interface has got so."""
+        ...
+
+    def autoconf_routers(self, zone: str, link: str) -> tuple[str, ...]:
+        """The default routers that an interface has got so."""
+        ...
+
+    def set_advertisements(self, zone: str, advertisements: tuple[Advertisement, ...]) -> None:
+        """Advertise this, and nothing else, on the links of a zone."""
+        ...
+
+    def set_unicast_offers(self, zone: str, possible: bool) -> None:
+        """Whether a DHCP server of the zone reaches clients without an address by unicast, too."""
+        ...
+
     def start_dhcp_client(self, zone: str, link: str) -> None:
         """Ask for a lease in the background; `dhcp_lease` tells when it is there."""
+        ...
+
+    def renew_dhcp_lease(self, zone: str, link: str) -> None:
+        """Ask the server at once to extend the lease."""
         ...
 
     def stop_dhcp_client(self, zone: str, link: str) -> None: ...

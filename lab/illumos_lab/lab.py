@@ -230,12 +230,13 @@ class Lab:
         argv: Sequence[str],
         fds: tuple[int, int, int] = (0, 1, 2),
         env: dict[str, str] | None = None,
+        guest: str = "",
     ) -> int:
         """Run a program as root in a host's global zone with files of ours; its exit status.
 
-        It is ended when this process goes away.
+        With ``guest`` it runs in the virtual machine of that zone. It is ended when this process goes away.
         """
-        message = {"op": "exec", "argv": list(argv), "env": env or {}}
+        message = {"op": "exec", "argv": list(argv), "env": env or {}, "guest": guest}
         return _exit_status(self.ask_host(host, message, fds))
 
     def outside(self, argv: Sequence[str], fds: tuple[int, int, int] = (0, 1, 2)) -> int:

@@ -21,6 +21,7 @@ from illumos_lab import dnsmasq, haproxy, services
 from illumos_lab.commands import OPTIONAL
 from illumos_lab.conffile import replace_file
 from illumos_lab.image import SPARSE_BRANDS, has_directory, install_program
+from illumos_lab.zone_templates import install_brand
 
 if TYPE_CHECKING:
     from illumos_lab.host import Host
@@ -48,6 +49,10 @@ frontend main
 
 class UnknownPackageError(LookupError):
     """No publisher has the package; the text is its name."""
+
+
+class UnknownOverlayError(LookupError):
+    """There is no such overlay; the text is its name."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,9 @@ _OVERLAY_NAMES = """
 OVERLAYS = frozenset(_OVERLAY_NAMES.split())
 """Overlays of Tribblix: names of sets of packages. Their packages do not matter in the lab."""
 
+_OVERLAY_RECORDS = "var/sadm/overlays"
+_INSTALLED_OVERLAYS = ("base", "core-tribblix", "networked-system")
+
 
 @dataclass(frozen=True)
 class Publisher:
@@ -149,8 +157,12 @@ def _omnios(profile: Profile) -> Iterable[Package]:
         ("system/zones/brand/ipkg", "ipkg zone brand"),
         ("system/zones/brand/lipkg", "lipkg zone brand"),
         ("system/zones/brand/sparse", "sparse zone brand"),
-        ("system/zones/brand/bhyve", "bhyve zone brand"),
+        ("system/zones/brand/pkgsrc", "pkgsrc zone brand"),
+        ("system/zones/brand/illumos", "illumos zone brand"),
         ("system/zones/brand/lx", "lx zone brand"),
+        ("system/zones/brand/bhyve", "bhyve zone brand"),
+        ("system/zones/brand/kvm", "kvm zone brand"),
+        ("system/zones/brand/emu", "emu zone brand"),
     ):
         yield Package(name, release, summary, "omnios", base=True)
     yield _filter(profile, release, "omnios")
@@ -184,6 +196,7 @@ def _openindiana(profile: Profile) -> Iterable[Package]:
         ("system/zones", "Zones Configuration and Administration"),
         ("system/zones/brand/ipkg", "ipkg zone brand"),
         ("system/zones/brand/nlipkg", "nlipkg zone brand"),
+        ("system/zones/brand/s10", "solaris10 zone brand"),
     ):
         yield Package(name, release, summary, publisher, base=True)
     yield _filter(profile, release, publisher)
@@ -213,7 +226,7 @@ def _tribblix(profile: Profile) -> Iterable[Package]:
         "2.89",
         "dnsmasq - lightweight DNS and DHCP server",
         links=((profile.dnsmasq.binary, dnsmasq.PROGRAM),),
-        directories=(Directory("/var/dnsmasq", 132),),
+        directories=(Directory("/var/dnsmasq", 132), Directory("/etc/dnsmasq.d")),
         user=User("dnsmasq", 132),
     )
     yield _haproxy(profile, "")
@@ -267,6 +280,11 @@ class Packages:
             names.append(self._host.profile.ipfilter_package)
         for name in names:
             self.install(self._host.root, name)
+        if self._svr4:
+            for overlay in OVERLAYS:
+                replace_file(self._host.root / _OVERLAY_RECORDS / f"{overlay}.ovl", f"NAME={overlay}\n")
+            for overlay in _INSTALLED_OVERLAYS:
+                self.install_overlay(self._host.root, overlay)
 
     # Reading -----------------------------------------------------------------------------------
     def installed(self, zone_root: Path, package: str) -> bool:
@@ -319,6 +337,19 @@ class Packages:
         if name == self._host.profile.ipfilter_package and zone_root == self._host.root:
             self.make_devices("global")
         return True
+
+    def install_overlay(self, zone_root: Path, name: str) -> None:
+        """Record that an overlay is installed; of what is in it only zone brands matter in the lab.
+
+        Raises:
+            UnknownOverlayError: there is no such overlay.
+        """
+        if name not in OVERLAYS:
+            raise UnknownOverlayError(name)
+        replace_file(zone_root / _OVERLAY_RECORDS / "installed" / name, "")
+        for brand in self._host.profile.brands:
+            if brand.overlay == name:
+                install_brand(zone_root, brand.name)
 
     def uninstall(self, zone_root: Path, name: str) -> bool:
         """Remove a package, named in full, with its services, files and user; False when it is not there.

@@ -13,11 +13,13 @@ class BrandProfile:
         name: value of the ``brand`` property.
         templates: names below /etc/zones (without .xml) that carry it.
         native: it runs illumos userland and SMF.
+        overlay: overlay of Tribblix that brings it; empty when a fresh host has it.
     """
 
     name: str
     templates: tuple[str, ...] = ()
     native: bool = True
+    overlay: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class HaproxyProfile:
     Attributes:
         package, version, fmri, binary, config: its names and places.
         user, uid: the account that the package brings; empty for none.
+        starts_as_user: the service starts it as that account, not as root.
         checks: the methods check the configuration before they use it.
         refresh: ``takeover`` (a new process ends the old one), ``signal`` (the master process is told),
             or empty where there is no refresh method.
@@ -54,6 +57,7 @@ class HaproxyProfile:
     config: str
     user: str = ""
     uid: int = 0
+    starts_as_user: bool = False
     checks: bool = False
     refresh: str = ""
     pid_file: str = ""
@@ -105,9 +109,16 @@ class Profile:
     extra: dict[str, str] = field(default_factory=dict)
 
 
-_GLOBAL_BRANDS = (
+_OMNIOS_BRANDS = (
+    BrandProfile("ipkg", ("SUNWipkg", "OMNIipkg")),
+    BrandProfile("lipkg", ("OMNIlipkg",)),
+    BrandProfile("sparse", ("OMNIsparse",)),
+    BrandProfile("pkgsrc", ("OMNIpkgsrc",)),
+    BrandProfile("illumos", ("OMNIillumos",)),
+    BrandProfile("lx", ("OMNIlx", "OMNIlx26"), native=False),
     BrandProfile("bhyve", ("OMNIbhyve",), native=False),
-    BrandProfile("lx", ("OMNIlx",), native=False),
+    BrandProfile("kvm", ("OMNIkvm",), native=False),
+    BrandProfile("emu", ("OMNIemu",), native=False),
 )
 
 OMNIOS = Profile(
@@ -124,12 +135,7 @@ OMNIOS = Profile(
     show_vnic_has_zone=True,
     zones_parent="/zones",
     zones_dataset="rpool/zones",
-    brands=(
-        BrandProfile("ipkg", ("SUNWipkg", "OMNIipkg")),
-        BrandProfile("lipkg", ("OMNIlipkg",)),
-        BrandProfile("sparse", ("OMNIsparse",)),
-        *_GLOBAL_BRANDS,
-    ),
+    brands=_OMNIOS_BRANDS,
     default_template_brand="ipkg",
     package_manager="pkg",
     ipfilter_package="network/ipfilter",
@@ -151,6 +157,7 @@ OMNIOS = Profile(
         config="/etc/opt/ooce/haproxy/haproxy.cfg",
         user="haproxy",
         uid=72,
+        starts_as_user=True,
     ),
     search_path="/usr/sbin:/sbin:/opt/ooce/sbin:/usr/bin:/opt/ooce/bin",
 )
@@ -173,6 +180,9 @@ TRIBBLIX = Profile(
         BrandProfile("whole-root", ("TRIBwhole",)),
         BrandProfile("alien-root", ("TRIBalien",)),
         BrandProfile("appstack", ("TRIBappstack",)),
+        BrandProfile("solaris10", ("SUNWsolaris10",)),
+        BrandProfile("bhyve", native=False, overlay="bhyve"),
+        BrandProfile("emu", native=False, overlay="qemu"),
     ),
     default_template_brand="ipkg",
     package_manager="zap",
@@ -211,7 +221,11 @@ OPENINDIANA = Profile(
     show_vnic_has_zone=False,
     zones_parent="/zones",
     zones_dataset="rpool/zones",
-    brands=(BrandProfile("ipkg", ("SUNWipkg",)), BrandProfile("nlipkg", ("SUNWnlipkg",))),
+    brands=(
+        BrandProfile("ipkg", ("SUNWipkg",)),
+        BrandProfile("nlipkg", ("SUNWnlipkg",)),
+        BrandProfile("solaris10", ("SUNWsolaris10",)),
+    ),
     default_template_brand="ipkg",
     package_manager="pkg",
     ipfilter_package="network/ipfilter",

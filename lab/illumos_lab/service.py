@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from illumos_lab.host import Host
@@ -35,6 +34,22 @@ class MethodError(Exception):
         self.output = output
 
 
+class Daemon(Protocol):
+    """What keeps a service online: a process, or several that are looked at as one.
+
+    Attributes:
+        pid: number by which it is shown.
+    """
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self) -> int: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
 @dataclass
 class Context:
     """What a running method has at hand.
@@ -59,8 +74,8 @@ class Context:
     get: Callable[[str], str | None]
     put: Callable[[str, str, str], None]
     legacy: Callable[[str], None]
-    process: subprocess.Popen[bytes] | None = None
-    daemon: subprocess.Popen[bytes] | None = None
+    process: Daemon | None = None
+    daemon: Daemon | None = None
 
     def note(self, text: str) -> None:
         """Append a method's own output to the log."""

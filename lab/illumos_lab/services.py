@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
-from illumos_lab import haproxy
+from illumos_lab import first_boot, haproxy
 from illumos_lab.dnsmasq import start_dnsmasq
+from illumos_lab.ip import ndpd
 from illumos_lab.ipfilter import method as ipfilter
 from illumos_lab.profile import Profile
 from illumos_lab.service import (
@@ -30,20 +32,41 @@ def _start_physical(context: Context) -> None:
     stack = context.host.stacks.get(context.zone)
     if stack is not None:
         stack.boot()
+    _run_deferred(context, "/var/svc/profile/upgrade_datalink")
 
 
-def _set_forwarding(on: bool, context: Context) -> None:
+def _run_deferred(context: Context, script: str) -> None:
+    """Commands that were called with ``-R`` for this root wait here for its next boot."""
+    file = context.host.path(context.zone, script)
+    if file.exists():
+        context.run(["/sbin/sh", script])
+        file.unlink()
+
+
+def _set_forwarding(on: bool, protocol: str, context: Context) -> None:
     stack = context.host.stacks.get(context.zone)
     if stack is not None:
-        stack.set_forwarding(on)
+        stack.set_forwarding(on, protocol)
 
 
-def _start_forwarding(context: Context) -> None:
-    _set_forwarding(True, context)
+def _forwarding(protocol: str, title: str) -> Service:
+    """The service that switches forwarding of an IP version for the whole stack."""
+    start = partial(_set_forwarding, True, protocol)
+    return Service(
+        f"svc:/network/{protocol}-forwarding:default",
+        title,
+        enabled=False,
+        dependencies=(Dependency(("svc:/network/routing-setup",), restart_on="refresh"),),
+        start=start,
+        stop=partial(_set_forwarding, False, protocol),
+        refresh=start,
+        exec="/lib/svc/method/svc-forwarding start",
+    )
 
 
-def _stop_forwarding(context: Context) -> None:
-    _set_forwarding(False, context)
+def _import_manifests(context: Context) -> None:
+    _run_deferred(context, "/var/svc/profile/upgrade")
+    context.host.smf.import_directories(context.zone, context.note)
 
 
 def _start_zones(context: Context) -> None:
@@ -124,7 +147,12 @@ _BASE = (
     ),
     _plain("system/identity:node", "system identity (nodename)", "network/physical:default"),
     _plain("system/identity:domain", "system identity (domainname)", "network/physical:default"),
-    _plain("system/manifest-import:default", "service manifest import"),
+    Service(
+        "svc:/system/manifest-import:default",
+        "service manifest import",
+        start=_import_manifests,
+        exec="/lib/svc/method/manifest-import",
+    ),
     _plain("milestone/devices:default", "device configuration milestone"),
     _plain("milestone/unconfig:default", "unconfiguration milestone"),
     _plain("milestone/config:default", "configuration milestone", "milestone/unconfig"),
@@ -144,7 +172,11 @@ _BASE = (
     ),
     _plain(f"{_LOCAL}:default", "local file system mounts", _SINGLE_USER),
     _plain("milestone/name-services:default", "name services milestone"),
-    _plain("milestone/sysconfig:default", "Basic system configuration milestone", _SINGLE_USER),
+    Service(
+        "svc:/milestone/sysconfig:default",
+        "Basic system configuration milestone",
+        dependencies=(*_needs(_SINGLE_USER), first_boot.BEFORE_SYSCONFIG),
+    ),
     replace(
         _plain(
             "network/routing-setup:default",
@@ -159,19 +191,17 @@ _BASE = (
     _plain("network/ipsec/policy:default", "IPsec policy initialization"),
     _plain("network/netmask:default", "dynamic network mask configuration"),
     _plain("network/netcfg:default", "Network configuration data management"),
-    Service(
-        "svc:/network/ipv4-forwarding:default",
-        "IPv4 forwarding",
-        enabled=False,
-        dependencies=(Dependency(("svc:/network/routing-setup",), restart_on="refresh"),),
-        start=_start_forwarding,
-        stop=_stop_forwarding,
-        refresh=_start_forwarding,
-        exec="/lib/svc/method/svc-forwarding start",
-    ),
-    _plain("network/ipv6-forwarding:default", "IPv6 forwarding", "network/routing-setup", enabled=False),
+    _forwarding("ipv4", "IPv4 forwarding"),
+    _forwarding("ipv6", "IPv6 forwarding"),
     _plain("network/routing/route:default", "in.routed network routing daemon", enabled=False),
-    _plain("network/routing/ndp:default", "Neighbor discovery protocol", "network/routing-setup"),
+    Service(
+        "svc:/network/routing/ndp:default",
+        "in.ndpd IPv6 neighbour discovery daemon",
+        dependencies=(Dependency(("svc:/network/routing-setup",), restart_on="refresh"),),
+        start=ndpd.start,
+        stop=ndpd.stop,
+        exec="/lib/svc/method/svc-ndp",
+    ),
     _plain("network/dns/client:default", "DNS resolver", _LOCAL),
     _plain("network/inetd:default", "inetd", _LOCAL),
     _plain("network/rpc/bind:default", "RPC bindings", enabled=False),
@@ -316,9 +346,11 @@ def _from_packages(profile: Profile) -> tuple[Service, ...]:
 
 def catalogue(profile: Profile) -> tuple[Service, ...]:
     """Every service that the distribution has, installed or not."""
-    nwam = () if profile.name == "omnios" else (_NWAM,)
+    own: tuple[Service, ...] = (first_boot.INITIAL_BOOT,) if profile.name == "omnios" else (_NWAM,)
+    if any(brand.name == "solaris10" for brand in profile.brands):
+        own = (*own, first_boot.SYSIDTOOL)
     only_global = tuple(replace(each, in_zones=False) for each in _GLOBAL_ONLY)
-    return (*_BASE, *nwam, *only_global, *_from_packages(profile))
+    return (*_BASE, *own, *only_global, *_from_packages(profile))
 
 
 def by_fmri(profile: Profile, fmri: str) -> Service:

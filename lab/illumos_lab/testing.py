@@ -6,6 +6,7 @@ with Lab.start(profile="omnios", time_scale=0) as lab:
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from illumos_lab import cloud_init, iso9660
 from illumos_lab import lab as labs
 from illumos_lab.cli import copy_in
 
@@ -73,6 +75,19 @@ class Host:
             input: its standard input.
             env: further environment variables.
         """
+        return self._execute(command, input, env)
+
+    def guest(self, zone: str) -> Guest:
+        """The guest of a zone that runs a virtual machine."""
+        return Guest(self, zone)
+
+    def _execute(
+        self,
+        command: str | Sequence[str],
+        input: str,
+        env: Mapping[str, str] | None,
+        guest: str = "",
+    ) -> Result:
         argv = ["/usr/bin/sh", "-c", command] if isinstance(command, str) else list(command)
         with (
             tempfile.TemporaryFile() as stdin,
@@ -82,7 +97,7 @@ class Host:
             stdin.write(input.encode())
             stdin.seek(0)
             fds = (stdin.fileno(), stdout.fileno(), stderr.fileno())
-            status = self._lab.execute(self.name, argv, fds, dict(env or {}))
+            status = self._lab.execute(self.name, argv, fds, dict(env or {}), guest)
             stdout.seek(0)
             stderr.seek(0)
             return Result(
@@ -152,6 +167,39 @@ class Host:
     def reboot(self) -> None:
         """Switch the host off and on, and wait until it answers."""
         self._lab.reboot(self.name)
+
+
+class Guest:
+    """The guest of a virtual machine: a Linux system with this machine's programs.
+
+    Attributes:
+        zone: its zone.
+    """
+
+    def __init__(self, host: Host, zone: str) -> None:
+        self._host = host
+        self.zone = zone
+
+    def run(self, command: str | Sequence[str], *, input: str = "") -> Result:
+        """Run a command as root in the guest.
+
+        Args:
+            command: a line for its /bin/sh, or program and arguments.
+            input: its standard input.
+
+        Raises:
+            LabError: the zone is not running, or runs no virtual machine.
+        """
+        return self._host._execute(command, input, None, self.zone)
+
+    def seed(self) -> dict[str, str]:
+        """The files of the CD that cloud-init reads, by name; empty when there is no CD."""
+        zonepath = self._host.run(f"zoneadm -z {self.zone} list -p").check().stdout.split(":")[3]
+        data = self._host.run(["/usr/bin/base64", f"{zonepath}/root/{cloud_init.IMAGE}"])
+        if data.status:
+            return {}
+        _, files = iso9660.read(base64.b64decode(data.stdout))
+        return {name: content.decode() for name, content in files.items()}
 
 
 class Lab:

@@ -7,7 +7,8 @@ import time
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING
 
-from illumos_lab import zone_mounts
+from illumos_lab import guests, lx, sysidcfg, zone_mounts
+from illumos_lab.image import LINUX_BRANDS, VIRTUAL_BRANDS
 from illumos_lab.ip import IpStack
 from illumos_lab.links import DladmError, LinkError
 from illumos_lab.zone_brands import BRANDS
@@ -45,8 +46,7 @@ def ready(host: Host, zone: str) -> None:
     with host.zones.locked(zone):
         configuration = host.zones.config(zone)
         name = host.zones.store.brand_of(configuration)
-        brand = BRANDS.get(name)
-        if brand is None or not brand.native:
+        if name not in BRANDS:
             raise ZoneadmdError(f"zones of brand {name} are not emulated by illumos-lab")
         try:
             host.runtime.mount_zone_root(configuration.zonepath)
@@ -170,15 +170,43 @@ def boot(host: Host, zone: str) -> None:
             active = host.zones.active(zone)
         assert active is not None
         pause(host, _BOOT_SECONDS)
-        _write_dns(host, active)
         try:
-            host.runtime.start_zone(zone, host.zone_root(zone), active.configuration.exclusive_ip)
+            _start(host, active)
         except OSError as error:
-            _release(host, active)
+            _abandon(host, active)
             raise ZoneadmdError(f"could not start zone: {error.strerror}") from error
+        except ZoneadmdError:
+            _abandon(host, active)
+            raise
         active.state = RUNNING
         zone_mounts.add_devices(host, active)
         host.smf.start(zone)
+
+
+def _start(host: Host, active: ActiveZone) -> None:
+    """Start what the brand runs in the zone."""
+    brand = host.zones.store.brand_of(active.configuration)
+    if brand in VIRTUAL_BRANDS:
+        guests.start(host, active)
+        return
+    if brand in LINUX_BRANDS:
+        lx.write_files(host, active)
+    else:
+        _write_dns(host, active)
+    if BRANDS[brand].sysidcfg and host.path(active.name, sysidcfg.UNCONFIGURED).exists():
+        # What the file does not say is asked on the console, by a service of the zone.
+        with contextlib.suppress(sysidcfg.SysidcfgError):
+            sysidcfg.configure(host, active.name, active.configuration)
+    host.runtime.start_zone(active.name, host.zone_root(active.name), active.configuration.exclusive_ip)
+    if brand in LINUX_BRANDS:
+        lx.set_kernel_version(host, active)
+        lx.configure_network(host, active)
+
+
+def _abandon(host: Host, active: ActiveZone) -> None:
+    """Take a zone that did not come up out of the kernel again."""
+    host.runtime.stop_zone(active.name)
+    _release(host, active)
 
 
 def _write_dns(host: Host, active: ActiveZone) -> None:

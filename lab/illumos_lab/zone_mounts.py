@@ -11,6 +11,7 @@ from illumos_lab.zone_states import GLOBAL, ActiveZone, ZoneadmdError
 from illumos_lab.zonecfg.model import Filesystem
 
 if TYPE_CHECKING:
+    from illumos_lab.datasets import Dataset
     from illumos_lab.host import Host
 
 # Directories of a sparse zone's image, which come with its root.
@@ -40,22 +41,64 @@ def _source(host: Host, filesystem: Filesystem) -> Path | None:
             return host.path(GLOBAL, filesystem.special)
         case "tmpfs":
             return None
+        case "zfs":
+            dataset = host.datasets.get(filesystem.special)
+            if dataset is None:
+                raise ZoneadmdError(f"cannot mount {filesystem.special}: dataset does not exist")
+            home = host.datasets.home(dataset)
+            home.mkdir(parents=True, exist_ok=True)
+            return home
         case kind:
             raise ZoneadmdError(f"fs resources of type {kind} are not emulated by illumos-lab")
 
 
 def _delegate(host: Host, active: ActiveZone, name: str) -> None:
-    """From now on the dataset is the zone's to administer, and mounted there."""
+    """From now on the dataset is the zone's to administer, and mounted there with what is below it."""
     dataset = host.datasets.get(name)
     if dataset is None:
         raise ZoneadmdError(f"unable to open dataset '{name}': dataset does not exist")
     if host.datasets.value(dataset, "zoned") != "on":
         host.datasets.set(name, {"zoned": "on"})
-    mountpoint = host.datasets.value(dataset, "mountpoint")
-    if dataset.type == "filesystem" and mountpoint.startswith("/"):
-        source = host.path(GLOBAL, mountpoint)
-        source.mkdir(parents=True, exist_ok=True)
-        _mount(host, active, source, mountpoint, name, read_only=False)
+    for each in delegated(host, active):
+        each.mounted = host.datasets.value(each, "canmount") == "on"
+    follow_datasets(host, active)
+
+
+def delegated(host: Host, active: ActiveZone) -> list[Dataset]:
+    """The file systems that a zone administers, those above first."""
+    names = active.configuration.datasets()
+    return [
+        each
+        for each in host.datasets.all()
+        if each.type == "filesystem" and any(f"{each.name}/".startswith(f"{name}/") for name in names)
+    ]
+
+
+def follow_datasets(host: Host, active: ActiveZone) -> None:
+    """Let the mounts of a zone follow what has become of its own datasets.
+
+    Raises:
+        ZoneadmdError: one cannot be mounted.
+    """
+    wanted = {
+        each.name: host.path(active.name, place)
+        for each in delegated(host, active)
+        if each.mounted and (place := host.datasets.zone_place(each))
+    }
+    for name, target in reversed(list(active.datasets.items())):
+        if wanted.get(name) != target:
+            with contextlib.suppress(OSError):
+                host.runtime.unmount(target)
+            active.mounts.remove(target)
+            del active.datasets[name]
+    for name, target in wanted.items():
+        if name not in active.datasets:
+            dataset = host.datasets.require(name)
+            home = host.datasets.home(dataset)
+            home.mkdir(parents=True, exist_ok=True)
+            read_only = host.datasets.value(dataset, "readonly") == "on"
+            _mount(host, active, home, host.datasets.zone_place(dataset), name, read_only)
+            active.datasets[name] = target
 
 
 def _mount(
@@ -98,3 +141,8 @@ def unmount_all(host: Host, active: ActiveZone) -> None:
         with contextlib.suppress(OSError):
             host.runtime.unmount(target)
     active.mounts.clear()
+    for name in active.datasets:
+        dataset = host.datasets.get(name)
+        if dataset is not None:
+            dataset.mounted = False
+    active.datasets.clear()

@@ -26,6 +26,7 @@ class ActiveZone:
         logical: logical interfaces of the global zone that carry its addresses, as (interface, address).
         made_links: vnics that were made for it and go when it halts.
         mounts: directories and devices that were mounted into it, seen from outside, in order.
+        datasets: where the file systems are mounted that are its own, by name of the dataset.
         rctls: its resource controls.
         memory_cap: bytes of memory that rcapd lets it have; None for all.
     """
@@ -38,6 +39,7 @@ class ActiveZone:
     logical: list[tuple[str, str]] = field(default_factory=list)
     made_links: list[str] = field(default_factory=list)
     mounts: list[Path] = field(default_factory=list)
+    datasets: dict[str, Path] = field(default_factory=dict)
     rctls: Values = field(default_factory=dict)
     memory_cap: int | None = None
 

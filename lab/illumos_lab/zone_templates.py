@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from illumos_lab.profile import Profile
 from illumos_lab.zonecfg.xmlfile import Element, new_document, render
@@ -13,6 +15,7 @@ _SPARSE_FILESYSTEMS = (
     ("/platform", "/platform"),
     ("/zonelib/lib", "/lib"),
 )
+_TEMPLATE_ATTRS = {"OMNIlx26": {"kernel-version": "2.6"}}
 _BRAND_CONFIG = """\
 <?xml version="1.0"?>
 <!DOCTYPE brand PUBLIC "-//Sun Microsystems Inc//DTD Brands//EN"
@@ -46,19 +49,32 @@ def install_templates(host_root: Path, profile: Profile) -> None:
     for brand in profile.brands:
         for template in brand.templates:
             filesystems = _SPARSE_FILESYSTEMS if brand.name == "sparse-root" else ()
-            _write_template(zones / f"{template}.xml", template[4:], brand.name, ip_type, filesystems)
+            attrs = _TEMPLATE_ATTRS.get(template, {})
+            path = zones / f"{template}.xml"
+            _write_template(path, template[4:], brand.name, ip_type, filesystems, attrs)
     index = zones / "index"
     if not index.exists():
         index.write_text("global:installed:/:\n")
     for brand in profile.brands:
-        directory = host_root / "usr/lib/brand" / brand.name
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "config.xml").write_text(_BRAND_CONFIG.format(name=brand.name))
-        (directory / "platform.xml").write_text(_BRAND_PLATFORM.format(name=brand.name))
+        if not brand.overlay:
+            install_brand(host_root, brand.name)
+
+
+def install_brand(host_root: Path, name: str) -> None:
+    """Write the files by which a brand is present on a host."""
+    directory = host_root / "usr/lib/brand" / name
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "config.xml").write_text(_BRAND_CONFIG.format(name=name))
+    (directory / "platform.xml").write_text(_BRAND_PLATFORM.format(name=name))
 
 
 def _write_template(
-    path: Path, name: str, brand: str, ip_type: str, filesystems: tuple[tuple[str, str], ...]
+    path: Path,
+    name: str,
+    brand: str,
+    ip_type: str,
+    filesystems: tuple[tuple[str, str], ...],
+    attrs: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     root = Element("zone", {"name": name, "zonepath": "", "autoboot": "false", "brand": brand})
     if ip_type:
@@ -71,4 +87,6 @@ def _write_template(
                 [Element("fsoption", {"name": "ro"}), Element("fsoption", {"name": "nodevices"})],
             )
         )
+    for attr, value in attrs.items():
+        root.children.append(Element("attr", {"name": attr, "type": "string", "value": value}))
     path.write_text(render(new_document(root)))

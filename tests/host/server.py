@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -102,10 +103,10 @@ class Server:
         """The words by which the processes of scripts are told apart."""
         return [command.split()[-1] for command in self.commands]
 
-    async def all_ended(self, within: float = 3) -> None:
+    async def all_ended(self) -> None:
         """Wait until no process of any script is left."""
         for token in self.tokens:
-            await none_left(token, within)
+            await none_left(token)
 
     def drop(self) -> None:
         """Cut all connections off, without a goodbye."""
@@ -323,10 +324,9 @@ def processes_with(text: str) -> list[str]:
     return found
 
 
-async def none_left(text: str, within: float) -> None:
+async def none_left(text: str, seconds: float = 60) -> None:
     """Wait until no process has a text in its command line."""
-    for _ in range(int(within * 10)):
-        if not processes_with(text):
-            return
+    until = time.monotonic() + seconds
+    while found := processes_with(text):
+        assert time.monotonic() < until, found
         await asyncio.sleep(0.1)
-    assert not processes_with(text)

@@ -35,6 +35,26 @@ class Record(list):
         await asyncio.sleep(0.3)
 
 
+def held(place, then):
+    """A command that says that it runs, and goes on when it may."""
+    script = f'touch "$1/runs"; until [ -e "$1/go" ]; do sleep 0.05; done; {then}'
+    return sh(script, str(place))
+
+
+async def holding(place):
+    """Wait until a `held` command runs."""
+    async with asyncio.timeout(60):
+        while not (place / "runs").exists():  # noqa: ASYNC110 - it is another process that makes the file
+            await asyncio.sleep(0.02)
+
+
+async def running(text):
+    """Wait until a process has a text in its command line."""
+    async with asyncio.timeout(60):
+        while not processes_with(text):  # noqa: ASYNC110 - it is another process's
+            await asyncio.sleep(0.02)
+
+
 def making(file, say="making a file", **more):
     return Step(say, Command(("/usr/bin/tee", str(file)), "secret it's $1"), exists(file), **more)
 
@@ -144,7 +164,7 @@ async def test_a_command_past_its_limit_is_ended_with_all_its_descendants(start,
     ) as caught:
         await hosts.apply(None, [step, making(tmp_path / "after")], Record())
     assert caught.value.step is step
-    await none_left("sleep 8201", 3)
+    await none_left("sleep 8201")
     assert not (tmp_path / "after").exists()
 
 
@@ -152,7 +172,7 @@ async def test_a_command_that_ends_in_time_leaves_no_process(start, reach):
     server = await start()
     hosts = await reach(server)
     await hosts.apply(None, [Step("quick", sh("true"), timeout=8202)], Record())
-    await none_left("sleep 8202", 2)
+    await none_left("sleep 8202")
     await server.all_ended()
 
 
@@ -171,11 +191,11 @@ async def test_cancellation_ends_what_runs_and_starts_nothing_new(start, reach, 
     record = Record()
     steps = [Step("installing", sh("sleep 8203 & sleep 8203")), making(tmp_path / "after")]
     task = asyncio.ensure_future(hosts.apply(None, steps, record))
-    await record.until_runs("installing")
+    await running("sleep 8203")
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not processes_with("sleep 8203")
+    await none_left("sleep 8203")
     await server.all_ended()
     assert record.told == ["started installing"]
     assert not (tmp_path / "after").exists()
@@ -185,10 +205,11 @@ async def test_cancellation_ends_what_runs_and_starts_nothing_new(start, reach, 
 async def test_a_short_command_may_end_by_itself_when_cancelled(start, reach, tmp_path):
     hosts = await reach(await start())
     record = Record()
-    steps = [Step("writing", sh(f"sleep 0.7; touch {tmp_path}/whole")), making(tmp_path / "after")]
+    steps = [Step("writing", held(tmp_path, f"touch {tmp_path}/whole")), making(tmp_path / "after")]
     task = asyncio.ensure_future(hosts.apply(None, steps, record))
-    await record.until_runs("writing")
+    await holding(tmp_path)
     task.cancel()
+    (tmp_path / "go").touch()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (tmp_path / "whole").exists()
@@ -200,15 +221,16 @@ async def test_a_plan_goes_on_over_a_new_connection(start, reach, tmp_path):
     server = await start()
     hosts = await reach(server)
     record = Record()
-    slow = sh(f"sleep 0.6; echo x >>{tmp_path}/slow")
+    slow = held(tmp_path, f"echo x >>{tmp_path}/slow")
     steps = [
         Step("counting", sh(f"echo x >>{tmp_path}/count")),
         Step("slow", slow, exists(tmp_path / "slow")),
         making(tmp_path / "after", "making after"),
     ]
     task = asyncio.ensure_future(hosts.apply(None, steps, record))
-    await record.until_runs("slow")
+    await holding(tmp_path)
     server.drop()
+    (tmp_path / "go").touch()
     await task
     assert record.told[-3:] == ["skipped slow", "started making after", "done making after"]
     assert (tmp_path / "slow").read_text() == "x\n"
@@ -220,10 +242,11 @@ async def test_a_step_that_cannot_tell_whether_it_is_done_is_not_repeated(start,
     server = await start()
     hosts = await reach(server)
     record = Record()
-    steps = [Step("adding", sh(f"sleep 0.5; echo x >>{tmp_path}/count")), making(tmp_path / "after")]
+    steps = [Step("adding", held(tmp_path, f"echo x >>{tmp_path}/count")), making(tmp_path / "after")]
     task = asyncio.ensure_future(hosts.apply(None, steps, record))
-    await record.until_runs("adding")
+    await holding(tmp_path)
     server.drop()
+    (tmp_path / "go").touch()
     with pytest.raises(ConnectionLost, match="while adding; whether that was completed is not known"):
         await task
     await server.all_ended()
@@ -263,9 +286,10 @@ async def test_a_read_is_repeated_once_on_a_new_connection(start, reach, tmp_pat
     server = await start()
     hosts = await reach(server)
     await hosts.read(None, {"a": sh("echo")})
-    task = asyncio.ensure_future(hosts.read(None, {"a": sh("sleep 0.5; echo on")}))
-    await asyncio.sleep(0.25)
+    task = asyncio.ensure_future(hosts.read(None, {"a": held(tmp_path, "echo on")}))
+    await holding(tmp_path)
     server.drop()
+    (tmp_path / "go").touch()
     assert (await task)["a"].stdout == "on\n"
     assert hosts.connections == 2
 
@@ -308,7 +332,7 @@ async def test_a_shell_that_is_killed_is_reported(start, reach):
     hosts = await reach(server)
     record = Record()
     task = asyncio.ensure_future(hosts.apply(None, [Step("slow", sh("sleep 8204"))], record))
-    await record.until_runs("slow")
+    await running("sleep 8204")
     os.killpg(server.processes[-1].get_pid(), signal.SIGKILL)
     with pytest.raises(Unintelligible, match="ended early"):
         await task

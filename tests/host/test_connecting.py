@@ -514,7 +514,7 @@ async def test_a_proxy_command_is_used(start, keys, config):
         assert await ask(hosts) == "here\n"
     async with config("Host gz9\n ProxyCommand /bin/false\n", host="gz9") as hosts:
         assert "ProxyCommand '/bin/false'" in await ask_fails(hosts, Unreachable)
-    await none_left(str(relay), 2)
+    await none_left(str(relay))
     await asyncio.sleep(0.1)  # asyncio learns of a child's end from a thread.
 
 

@@ -15,7 +15,7 @@ from pulumi_illumos_provider.host.errors import (
     Unintelligible,
 )
 from pulumi_illumos_provider.plan import Command, sh
-from tests.host.server import none_left
+from tests.host.server import none_left, processes_with
 
 NASTY = "it's 2 o'clock; $HOME `id` \\n \"x\" !! é\n\n"
 
@@ -122,18 +122,20 @@ async def test_a_read_that_takes_too_long_is_ended_on_the_host(start, reach):
     hosts = await reach(await start())
     with pytest.raises(TimedOut, match=r"limit of 1 s.*'slow'"):
         await hosts.read(None, {"fast": sh("echo"), "slow": sh("sleep 8101 & sleep 8101")}, timeout=1)
-    await none_left("sleep 8101", 3)
+    await none_left("sleep 8101")
 
 
 async def test_a_cancelled_read_leaves_no_process(start, reach):
     server = await start()
     hosts = await reach(server)
     task = asyncio.ensure_future(hosts.read(None, {"slow": sh("sleep 8102 & sleep 8102")}))
-    await asyncio.sleep(0.5)
+    async with asyncio.timeout(60):
+        while not processes_with("sleep 8102"):  # noqa: ASYNC110 - it is another process's
+            await asyncio.sleep(0.02)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await none_left("sleep 8102", 3)
+    await none_left("sleep 8102")
     assert server.sessions == 0
     assert (await hosts.read(None, {"a": sh("echo on")}))["a"].stdout == "on\n"
 

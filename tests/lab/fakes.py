@@ -8,6 +8,7 @@ of zones or services puts the real ones in their place (``host.zones = Zones(hos
 from __future__ import annotations
 
 import importlib
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -18,9 +19,18 @@ from typing import Any, NamedTuple
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation, Spawn
 from illumos_lab.ip import IpStack
-from illumos_lab.kernel import Interface, NatRule, Network, OverlayTarget, PacketRule
+from illumos_lab.kernel import (
+    Advertisement,
+    Interface,
+    NatRule,
+    NatSession,
+    Network,
+    OverlayTarget,
+    PacketRule,
+)
 from illumos_lab.links import LinkTable
 from illumos_lab.profile import OMNIOS, Profile
+from illumos_lab.zone_states import ActiveZone
 
 
 class Result(NamedTuple):
@@ -38,12 +48,16 @@ class FakeKernel:
         calls: what was asked, oldest first.
         failures: an OSError to raise, by method name.
         leases: DHCP leases to grant, by (zone, link).
+        sessions: what NAT translates, by zone.
+        autoconf: addresses from router advertisements, by (zone, link).
     """
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
         self.failures: dict[str, OSError] = {}
         self.leases: dict[tuple[str, str], Interface] = {}
+        self.sessions: dict[str, tuple[NatSession, ...]] = {}
+        self.autoconf: dict[tuple[str, str], tuple[Interface, ...]] = {}
 
     def _record(self, method: str, *arguments: object) -> None:
         self.calls.append((method, *arguments))
@@ -85,6 +99,9 @@ class FakeKernel:
     ) -> None:
         self._record("set_protection", name, protection, allowed_ips, mac)
 
+    def set_bandwidth(self, name: str, kilobits: int) -> None:
+        self._record("set_bandwidth", name, kilobits)
+
     def move_link(self, name: str, zone: str) -> None:
         self._record("move_link", name, zone)
 
@@ -106,17 +123,42 @@ class FakeKernel:
     def delete_route(self, zone: str, destination: Network, gateway: str, link: str | None = None) -> None:
         self._record("delete_route", zone, str(destination), gateway, link)
 
-    def set_forwarding(self, zone: str, link: str | None, on: bool) -> None:
-        self._record("set_forwarding", zone, link, on)
+    def set_forwarding(self, zone: str, link: str | None, on: bool, version: int = 4) -> None:
+        self._record("set_forwarding" if version == 4 else "set_forwarding6", zone, link, on)
+
+    def set_autoconf(self, zone: str, link: str, on: bool) -> None:
+        self._record("set_autoconf", zone, link, on)
+
+    def autoconf_addresses(self, zone: str, link: str) -> tuple[Interface, ...]:
+        return self.autoconf.get((zone, link), ())
+
+    def autoconf_routers(self, zone: str, link: str) -> tuple[str, ...]:
+        return ("fe80::1",) if (zone, link) in self.autoconf else ()
+
+    def set_advertisements(self, zone: str, advertisements: tuple[Advertisement, ...]) -> None:
+        self._record("set_advertisements", zone, advertisements)
 
     def set_nat(self, zone: str, rules: tuple[NatRule, ...]) -> None:
         self._record("set_nat", zone, rules)
 
+    def nat_sessions(self, zone: str) -> tuple[NatSession, ...]:
+        return self.sessions.get(zone, ())
+
+    def flush_nat_sessions(self, zone: str) -> int:
+        self._record("flush_nat_sessions", zone)
+        return len(self.sessions.pop(zone, ()))
+
     def set_filter(self, zone: str, rules: tuple[PacketRule, ...], generation: int) -> None:
         self._record("set_filter", zone, rules, generation)
 
+    def set_unicast_offers(self, zone: str, possible: bool) -> None:
+        self._record("set_unicast_offers", zone, possible)
+
     def start_dhcp_client(self, zone: str, link: str) -> None:
         self._record("start_dhcp_client", zone, link)
+
+    def renew_dhcp_lease(self, zone: str, link: str) -> None:
+        self._record("renew_dhcp_lease", zone, link)
 
     def stop_dhcp_client(self, zone: str, link: str) -> None:
         self._record("stop_dhcp_client", zone, link)
@@ -179,6 +221,12 @@ class FakeRuntime:
     def start_zone(self, zone: str, root: Path, exclusive_ip: bool) -> None:
         self.calls.append(("start_zone", zone, root, exclusive_ip))
 
+    def start_guest(self, zone: str, hostname: str) -> Path:
+        self.calls.append(("start_guest", zone, hostname))
+        root = self.host.root / "guests" / zone
+        lay_out(root)
+        return root
+
     def stop_zone(self, zone: str) -> None:
         self.calls.append(("stop_zone", zone))
 
@@ -203,9 +251,21 @@ class FakeRuntime:
     def _root(self, zonepath: str) -> Path:
         return self.host.root / zonepath.lstrip("/") / "root"
 
-    def create_zone_root(self, zonepath: str, brand: str) -> None:
+    def create_zone_root(self, zonepath: str, brand: str, saved: str = "") -> None:
         self.calls.append(("create_zone_root", zonepath, brand))
         lay_out(self._root(zonepath))
+        if saved:
+            shutil.copytree(self._saved(saved), self._root(zonepath), symlinks=True, dirs_exist_ok=True)
+
+    def save_zone_root(self, zonepath: str, name: str) -> None:
+        if self._root(zonepath).exists():
+            shutil.copytree(self._root(zonepath), self._saved(name), symlinks=True)
+
+    def forget_zone_root(self, name: str) -> None:
+        shutil.rmtree(self._saved(name), ignore_errors=True)
+
+    def _saved(self, name: str) -> Path:
+        return self.host.root.parent / "saved" / name
 
     def mount_zone_root(self, zonepath: str) -> None:
         self.calls.append(("mount_zone_root", zonepath))
@@ -213,6 +273,8 @@ class FakeRuntime:
     def destroy_zone_root(self, zonepath: str) -> None:
         self.calls.append(("destroy_zone_root", zonepath))
         root = self._root(zonepath)
+        if not root.exists():
+            return
         for path in sorted(root.rglob("*"), reverse=True):
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()
@@ -252,6 +314,12 @@ class FakeZones:
 
     def state(self, zone: str) -> str:
         return self.states[zone]
+
+    def active(self, zone: str) -> None:
+        """None of them is in a kernel."""
+
+    def all_active(self) -> list[ActiveZone]:
+        return []
 
 
 class FakeSmf:

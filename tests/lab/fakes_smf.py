@@ -125,11 +125,11 @@ class ServiceHost(FakeHost):
         self.smf.stop(zone)
         self.smf.start(zone)
         last = "system/zones" if zone == "global" else "milestone/multi-user-server"
-        assert self.smf.wait(zone, f"svc:/{last}:default", timeout=10)
+        assert self.smf.wait(zone, f"svc:/{last}:default", timeout=60)
 
     def wait_for(self, zone: str, fmri: str, *states: str) -> None:
         """Wait until a service is stable in one of some states."""
-        assert self.smf.wait(zone, fmri, states, timeout=10), self.smf.state(zone, fmri)
+        assert self.smf.wait(zone, fmri, states, timeout=60), self.smf.state(zone, fmri)
 
 
 def service_host(tmp_path: Path, profile: Profile = OMNIOS) -> ServiceHost:

@@ -235,6 +235,20 @@ def test_a_renamed_link_keeps_its_users(host: FakeHost) -> None:
     assert host.run("dladm", "show-link", "-p", "-o", "over", "pub0").stdout == "net0\n"
 
 
+def test_a_vnic_with_the_address_of_a_virtual_router(host: FakeHost) -> None:
+    show = ("dladm", "show-vnic", "-p", "-o", "macaddress,macaddrtype")
+    for family, address in (("inet", "0:0:5e:0:1:a"), ("inet6", "0:0:5e:0:2:a")):
+        options = ["-m", "vrrp", "-V", "10", "-A", family]
+        assert host.run("dladm", "create-vnic", *options, "-l", "stub0", f"{family}v1") == (0, "", "")
+        escaped = address.replace(":", "\\:")
+        assert host.run(*show, f"{family}v1").stdout == f"{escaped}:vrrp, 10/{family}\n"
+    host.boot_network()
+    assert host.run(*show, "inetv1").stdout.endswith(":vrrp, 10/inet\n")
+    for options in (["-m", "vrrp", "-V", "10"], ["-m", "vrrp", "-V", "256", "-A", "inet"], ["-V", "1"]):
+        refused = host.run("dladm", "create-vnic", *options, "-l", "stub0", "w1")
+        assert (refused.exit, refused.stderr.startswith("usage:")) == (1, True)
+
+
 def test_root_option_defers_to_the_next_boot(host: FakeHost) -> None:
     root = host.root / "a"
     (root / "var/svc/profile").mkdir(parents=True)
@@ -390,3 +404,28 @@ def test_a_reader_that_stalls_does_not_hold_up_the_host(host: FakeHost) -> None:
         listing.join(0.01)
     os.close(reading)
     os.close(writing)
+
+
+def test_a_link_with_an_interface_stays_in_its_zone(tmp_path: Path) -> None:
+    host = fake_host(tmp_path)
+    host.add_zone("web")
+    host.run("dladm", "create-vnic", "-l", "e1000g0", "v0")
+    assert host.run("dladm", "set-linkprop", "-t", "-p", "zone=web", "v0").exit == 0
+    assert host.run("ipadm", "create-if", "-t", "v0", zone="web").exit == 0
+    busy = "dladm: warning: cannot {} link property 'zone' on 'v0': link busy\n"
+    for verb, words in (("reset", ("zone",)), ("set", ("zone=global",))):
+        result = host.run("dladm", f"{verb}-linkprop", "-t", "-p", *words, "v0")
+        assert (result.exit, result.stderr) == (1, busy.format(verb))
+    assert host.run("ipadm", "delete-if", "v0", zone="web").exit == 0
+    assert host.run("dladm", "reset-linkprop", "-t", "-p", "zone", "v0").exit == 0
+
+
+def test_a_bandwidth_reaches_the_machine_and_is_there_after_a_boot(tmp_path: Path) -> None:
+    host = fake_host(tmp_path)
+    host.run("dladm", "create-vnic", "-l", "e1000g0", "-p", "maxbw=2M", "v0")
+    host.run("dladm", "set-linkprop", "-p", "maxbw=10", "v0")
+    assert host.kernel.called("set_bandwidth") == [("v0", 2000), ("v0", 10000)]
+    again = fake_host(tmp_path)
+    assert again.kernel.called("set_bandwidth") == [("v0", 10000)]
+    host.run("dladm", "reset-linkprop", "-p", "maxbw", "v0")
+    assert host.kernel.called("set_bandwidth")[-1] == ("v0", 0)

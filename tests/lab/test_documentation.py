@@ -40,7 +40,7 @@ def test_a_command_is_told_with_its_subcommands_and_with_what_it_refuses() -> No
     assert "create-vnic [-t] [-R root-dir] -l LINK" in dladm
     assert "`create-aggr`" in dladm.partition("Not emulated: ")[2]
     assert "enable [-r] [-s] [-t]\n" in documentation.page("svcadm")
-    assert "`-w: not emulated" in documentation.page("svcprop").replace("svcprop: -w", "-w")
+    assert "not emulated" in documentation.page("svcprop")
     with pytest.raises(LookupError):
         documentation.page("sed")
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv6Network, ip_interface
 from pathlib import Path
 
 import pytest
 
+from illumos_lab.ip import ndpd
+from illumos_lab.kernel import AdvertisedPrefix, Advertisement
+from illumos_lab.linux.router_advertisement import encode
 from tests.lab.fakes import FakeHost, fake_host
 
 
@@ -154,3 +158,97 @@ def test_an_address_from_the_global_zone_without_prefix_has_that_of_its_class(
     host.stacks["web"].from_gz = {"v0": ["10.1.2.5/"]}
     host.stacks["web"].boot()
     assert shown(host) == ["v0/_a:from-gz:10.1.2.5/8"]
+
+
+# IPv6 --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ["addrconf:fe80"]),
+        ("addif 2001:db8::5/64 up\n", ["addrconf:fe80", "static:2001:db8::5/64"]),
+        # Without addif it takes the place of the link-local address.
+        ("2001:db8::5/64\n", ["static:2001:db8::5/64"]),
+    ],
+)
+def test_hostname6_file(zone: tuple[FakeHost, Path], text: str, expected: list[str]) -> None:
+    host, root = zone
+    (root / "etc/hostname6.v0").write_text(text)
+    host.stacks["web"].boot()
+    lines = [line.replace("\\", "").removeprefix("v0/?:") for line in shown(host)]
+    assert len(lines) == len(expected)
+    assert all(line.startswith(start) for line, start in zip(lines, expected, strict=True))
+    assert host.kernel.called("set_autoconf")[0] == ("web", "v0", True)
+
+
+def test_addresses_and_routers_that_were_advertised_are_shown(zone: tuple[FakeHost, Path]) -> None:
+    host, root = zone
+    (root / "etc/hostname6.v0").write_text("")
+    stack = host.stacks["web"]
+    stack.boot()
+    host.kernel.autoconf["web", "v0"] = (ip_interface("2001:db8::8:20ff:fe01:1/64"),)
+    assert [line.replace("\\", "") for line in shown(host)][1:] == [
+        "v0/?:addrconf:2001:db8::8:20ff:fe01:1/64"
+    ]
+    table = host.run("netstat", "-rn", "-f", "inet6", zone="web").stdout
+    assert "default                     fe80::1                     UG" in table
+    # A gateway in the advertised network can be used.
+    added = host.run("route", "add", "-inet6", "2001:db8:9::/64", "2001:db8::1", zone="web")
+    assert added.exit == 0
+    assert host.run("ifconfig", "v0", "inet6", "unplumb", zone="web").exit == 0
+    assert host.kernel.called("set_autoconf")[-1] == ("web", "v0", False)
+
+
+def test_forwarding_is_apart_for_both_versions(zone: tuple[FakeHost, Path]) -> None:
+    host, _ = zone
+    host.stacks["web"].boot()
+    assert host.run("ipadm", "set-prop", "-t", "-p", "forwarding=on", "ipv6", zone="web").exit == 0
+    assert host.kernel.called("set_forwarding6") == [("web", None, True)]
+    assert host.kernel.called("set_forwarding") == []
+    assert host.run("ipadm", "create-if", "-t", "v0", zone="web").exit == 0
+    for protocol, method in (("ipv4", "set_forwarding"), ("ipv6", "set_forwarding6")):
+        done = host.run(
+            "ipadm", "set-ifprop", "-t", "-p", "forwarding=on", "-m", protocol, "v0", zone="web"
+        )
+        assert done.exit == 0
+        assert host.kernel.called(method)[-1] == ("web", "v0", True)
+
+
+def test_ndpd_conf_says_what_is_advertised() -> None:
+    text = """
+        ifdefault AdvSendAdvertisements on  # everywhere
+        prefixdefault AdvPreferredLifetime 2h
+        if v1 AdvSendAdvertisements 0
+        if v0 MaxRtrAdvInterval 30 AdvDefaultLifetime 1m AdvLinkMTU 1400 AdvRetransTimer 5
+        prefix 2001:db8:1::1/64 v0 AdvOnLinkFlag false AdvValidLifetime 1d
+        prefix 2001:db8:2::/64 v0 \\
+            AdvAutonomousFlag off
+        ifdefault AdvSendAdvertisements off
+        if v0 AdvUnheardOf 1
+        if v0 MaxRtrAdvInterval soon
+        prefix nonsense v0
+    """
+    configuration = ndpd.parse(text)
+    assert len(configuration.complaints) == 4
+    prefixes = (
+        AdvertisedPrefix(IPv6Network("2001:db8:1::/64"), 86400, 7200, on_link=False),
+        AdvertisedPrefix(IPv6Network("2001:db8:2::/64"), 2592000, 7200, autonomous=False),
+    )
+    assert configuration.advertisements(["v0", "v1", "v2"]) == (
+        Advertisement("v0", prefixes, lifetime=60, interval=30, mtu=1400),
+        Advertisement("v2"),
+    )
+
+
+def test_an_advertisement_on_the_wire() -> None:
+    prefix = AdvertisedPrefix(IPv6Network("2001:db8:1::/64"), valid=86400, preferred=3600)
+    message = encode(
+        Advertisement("v0", (prefix,), mtu=1400, other=True), 1800, bytes.fromhex("020820010203")
+    )
+    assert message.hex() == (
+        "86000000" "0040" "0708" + "00" * 8  # no hop limit, other configuration, half an hour
+        + "0101" "020820010203"
+        + "0501" "0000" "00000578"
+        + "0304" "40c0" "00015180" "00000e10" "00000000" "20010db8000100000000000000000000"
+    )  # fmt: skip

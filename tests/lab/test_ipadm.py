@@ -263,6 +263,25 @@ def test_the_forwarding_switch_of_the_stack_sets_every_interface(host: FakeHost)
     assert host.run(*show, "e1000g0").stdout == "off\n"
 
 
+def test_a_property_with_a_list_takes_and_gives_single_values(host: FakeHost) -> None:
+    show = ("ipadm", "show-prop", "-c", "-o", "current,persistent", "-p", "extra_priv_ports", "tcp")
+    assert host.run("ipadm", "set-prop", "-p", "extra_priv_ports+=3000", "tcp") == (0, "", "")
+    assert host.run(*show).stdout == "2049,4045,3000:2049,4045,3000\n"
+    assert host.run("ipadm", "set-prop", "-t", "-p", "extra_priv_ports-=2049", "tcp").exit == 0
+    assert host.run(*show).stdout == "4045,3000:2049,4045,3000\n"
+    for argument, status in (
+        ("extra_priv_ports+=3000", "Already exists"),
+        ("extra_priv_ports-=2049", "Value does not exist"),
+        ("extra_priv_ports+=70000", "Value is outside the allowed range"),
+        ("smallest_anon_port+=40000", "Invalid argument provided"),
+    ):
+        name = argument.partition("=")[0][:-1]
+        refused = host.run("ipadm", "set-prop", "-p", argument, "tcp")
+        assert (refused.exit, refused.stderr) == (1, f"ipadm: set-prop: {name}: {status}")
+    host.boot_network()
+    assert host.run(*show).stdout == "2049,4045,3000:2049,4045,3000\n"
+
+
 def test_address_properties(host: FakeHost) -> None:
     assert host.run("ipadm", "set-addrprop", "-p", "prefixlen=26", "e1000g0/v4").exit == 0
     assert addresses(host, "e1000g0/v4") == ["e1000g0/v4:static:ok:192.0.2.11/26"]

@@ -97,7 +97,7 @@ class Net:
             log = f"/tmp/log.{port}"
             command = f"nohup python3 /tmp/server.py {zone} {port} >{log} 2>&1 </dev/null &"
             self.host.run(f"zlogin {zone} '{command}'").check()
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while "up" not in self.host.run(f"zlogin {zone} cat {log}").stdout:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from illumos_lab.ipfilter.load import load_text
 from illumos_lab.ipfilter.rules import Rule
 from illumos_lab.ipfilter.state import filters
 from illumos_lab.ipfilter.translate import to_kernel
-from illumos_lab.kernel import NatRule, PortRange
+from illumos_lab.kernel import NatRule, NatSession, PortRange
 from tests.lab.fakes_smf import ServiceHost, service_host
 
 DATA = Path(__file__).parents[1] / "data"
@@ -172,3 +172,49 @@ def test_an_interfaces_own_address_is_the_one_that_it_has_now(host: ServiceHost)
     assert host.run("ipf", "-y").stdout == "filter sync'd\n"
     _, applied = host.kernel.called("set_nat")[-1]
     assert applied[0].destination == IPv4Network("192.0.2.7/32")
+
+
+# Sessions ----------------------------------------------------------------------------------------
+
+WEB = (IPv4Address("10.1.2.5"), 1025)
+OUTER = (IPv4Address("192.0.2.7"), 20000)
+PEER = (IPv4Address("198.51.100.80"), 80)
+
+
+@pytest.mark.parametrize(
+    ("text", "session", "line"),
+    [
+        (
+            "map net0 10.1.2.0/24 -> 0/32\n",
+            NatSession("map", 6, WEB, OUTER, PEER),
+            "MAP 10.1.2.5        1025  <- -> 192.0.2.7       20000 [198.51.100.80 80]",
+        ),
+        (
+            "map-block net0 10.1.2.0/24 -> 192.0.2.0/28\n",
+            NatSession("map", 1, WEB, OUTER, PEER),
+            "MAP-BLOCK 10.1.2.5        <- -> 192.0.2.7       [198.51.100.80]",
+        ),
+        (
+            "map net0 10.9.0.0/16 -> 0/32\nbimap net0 10.1.2.5/32 -> 192.0.2.7/32\n",
+            NatSession("rdr", 17, WEB, OUTER, PEER),
+            "BIMAP 10.1.2.5        1025  <- -> 192.0.2.7       20000 [198.51.100.80 80]",
+        ),
+        (
+            "map net0 10.1.2.0/24 -> 0/32\n",
+            NatSession("rdr", 6, WEB, OUTER, PEER),
+            "RDR 10.1.2.5        1025  <- -> 192.0.2.7       20000 [198.51.100.80 80]",
+        ),
+    ],
+)
+def test_a_session_is_listed_as_its_rule_made_it(
+    host: ServiceHost, text: str, session: NatSession, line: str
+) -> None:
+    host.run("ipf", "-E")
+    host.run("ipnat", "-f", "-", stdin=text)
+    host.kernel.sessions["global"] = (session,)
+    assert host.run("ipnat", "-l").stdout.endswith(f"\n\nList of active sessions:\n{line}\n")
+    assert "inuse\t1\n" in host.run("ipnat", "-s").stdout
+    assert host.run("ipnat", "-CF").stdout == (
+        f"1 entries flushed from NAT table\n{text.count('->')} entries flushed from NAT list\n"
+    )
+    assert host.run("ipnat", "-l").stdout.endswith("List of active sessions:\n")

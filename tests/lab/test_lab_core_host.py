@@ -231,7 +231,7 @@ def test_a_reboot_keeps_files_and_identity() -> None:
         assert host.ssh("cat /root/file; cat /tmp/file; pgrep -x sleep | wc -l").stdout == "kept\n0\n"
         assert host.ssh_config.read_text() == config
         host.run("reboot")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and host.ssh("true").status != 0:
             time.sleep(0.1)
         assert host.ssh("cat /root/file").stdout == "kept\n"
@@ -264,9 +264,9 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path, number: signal.Signal
     assert process.stdout is not None
     assert process.stdout.readline() == b"started\n"
     process.send_signal(number)
-    process.wait(timeout=20)
+    process.wait(timeout=60)
     process.stdout.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and any(tmp_path.iterdir()):
         time.sleep(0.05)
     assert not any(tmp_path.iterdir())
@@ -285,7 +285,7 @@ def test_no_process_outlives_a_killed_lab(tmp_path: Path) -> None:
         assert len(worlds) == 1
         assert "sleep 3141" in _command_lines()
         _kill(f"illumos_lab.world {tmp_path}")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and _mentions(str(tmp_path), "sleep 3141"):
             time.sleep(0.05)
         assert not _mentions(str(tmp_path), "sleep 3141")

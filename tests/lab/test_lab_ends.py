@@ -33,7 +33,7 @@ def _processes(directory: Path) -> list[str]:
     return found
 
 
-def _gone(directory: Path, seconds: float = 15.0) -> bool:
+def _gone(directory: Path, seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while _processes(directory) and time.monotonic() < deadline:
         time.sleep(0.05)

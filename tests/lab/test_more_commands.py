@@ -172,6 +172,9 @@ def test_numbers_are_scaled(number: int, in_bytes: bool, text: str) -> None:
         (["/usr/bin/isainfo", "-n", "-b"], (1, "", "usage: isainfo [ -v ] [ -b | -n | -k | -x ]\n")),
         (["/usr/sbin/psrinfo", "-p"], (0, "1\n", "")),
         (["/usr/sbin/psrinfo", "-s", "1"], (0, "1\n", "")),
+        (["/usr/sbin/psrinfo", "-t"], (0, "2\n", "")),
+        (["/usr/sbin/psrinfo", "-t", "-S", "on-line"], (0, "2\n", "")),
+        (["/usr/sbin/psrinfo", "-t", "-S", "off-line"], (0, "0\n", "")),
         (["/usr/sbin/psrinfo", "9"], (2, "", "psrinfo: processor 9: No such device or address\n")),
         (["/usr/sbin/prtconf", "-m"], (0, "8192\n", "")),
         (["/usr/sbin/prtconf", "-D"], (1, "", "prtconf: -D: not emulated by the lab\n")),
@@ -276,10 +279,9 @@ def test_a_delegated_dataset_is_the_zones(tmp_path: Path) -> None:
     assert host.run("zoneadm", "-z", "web", "install").exit == 0
     assert host.run("zoneadm", "-z", "web", "boot") == (0, "", "")
     assert host.run("/sbin/zfs", "get", "-H", "-o", "value", "zoned", "rpool/tank").stdout == "on\n"
-    assert host.run("/sbin/zfs", "list", "-H", "-o", "name", zone="web").stdout == "rpool/tank\n"
-    assert host.runtime.called("mount") == [
-        (host.path("global", "/tank"), host.path("web", "/tank"), False)
-    ]  # fmt: skip
+    assert host.run("/sbin/zfs", "list", "-H", "-o", "name", zone="web").stdout == "rpool\nrpool/tank\n"
+    home = host.datasets.home(host.datasets.require("rpool/tank"))
+    assert host.runtime.called("mount") == [(home, host.path("web", "/tank"), False)]
 
 
 def test_a_zone_moves(host: Any) -> None:
@@ -419,7 +421,7 @@ def test_a_zone_sees_what_it_was_given(lab: Lab) -> None:
     host.run("zoneadm -z web install && zoneadm -z web boot").check()
     assert host.run("zlogin web cat /data/file").stdout == "hello\n"
     assert host.run("zlogin web touch /data/new").status != 0
-    assert host.run("zlogin web 'zfs list -H -o name; ls /tank'").stdout == "rpool/tank\nmine\n"
+    assert host.run("zlogin web 'zfs list -H -o name; ls /tank'").stdout == "rpool\nrpool/tank\nmine\n"
     assert host.run("prctl -P -n zone.cpu-cap -t privileged -i zone web").stdout.splitlines()[-1] == (
         "zone.cpu-cap privileged 200 - deny -"
     )

@@ -128,7 +128,7 @@ def test_zap_installs_and_leaves_pkginfo(tribblix: ServiceHost) -> None:
 def test_zap_refuses_what_it_does_not_know(tribblix: ServiceHost) -> None:
     assert tribblix.run("/usr/bin/zap", "install", "TRIBnosuch").exit == 1
     assert tribblix.run("/usr/bin/zap", "install-overlay", "nosuch").exit == 1
-    assert tribblix.run("/usr/bin/zap", "create-zone", "-t", "router").exit == 1
+    assert tribblix.run("/usr/bin/zap", "zssh", "web").exit == 1
     assert tribblix.run("/usr/bin/zap", "version").stdout == "tribblix-m38\n"
 
 

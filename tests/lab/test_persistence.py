@@ -18,6 +18,7 @@ dladm create-vnic -l stub0 kept0
 dladm create-vnic -l stub0 back0
 dladm create-vnic -t -l stub0 gone0
 dladm delete-vnic -t back0
+dladm create-etherstub -R / later0
 dladm set-linkprop -p maxbw=50 kept0
 dladm set-linkprop -t -p priority=low kept0
 flowadm add-flow -l kept0 -a transport=tcp keptflow
@@ -116,9 +117,11 @@ def test_a_host_keeps_what_is_persistent(host: Host) -> None:
     host.reboot()
     await_up(host, "web")
     assert lines(host, "dladm show-link -p -o link") == [
-        "e1000g0", "stub0", "kept0", "back0", "web0",
+        "e1000g0", "stub0", "kept0", "back0", "web0", "later0",
     ]  # fmt: skip
     assert lines(host, "dladm show-linkprop -c -o value -p maxbw,priority kept0") == ["   50", "high"]
+    # What was called for the root with -R has been done once, at this boot.
+    assert lines(host, "ls /var/svc/profile") == []
     assert lines(host, "flowadm show-flow -p -o flow") == ["keptflow"]
     assert lines(host, "ipadm show-addr -p -o addr kept0/") == ["10.1.0.1/24"]
     assert lines(host, "ipadm show-ifprop -c -o current -p forwarding -m ipv4 kept0") == ["on"]

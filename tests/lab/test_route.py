@@ -163,6 +163,26 @@ def test_routing_table(host: FakeHost) -> None:
     assert host.run("netstat", "-s").exit == 1
 
 
+def test_routing_table_with_masks(host: FakeHost) -> None:
+    host.run("route", "add", "default", "10.0.0.1")
+    assert host.run("netstat", "-rnv", "-f", "inet").stdout.splitlines() == [
+        "",
+        "IRE Table: IPv4",
+        "  Destination             Mask           Gateway          Device  MTU  Ref Flg  Out  In/Fwd ",
+        "-------------------- --------------- -------------------- ------ ----- --- --- ----- ------ ",
+        "default              0.0.0.0         10.0.0.1                        0   1 UG       0      0 ",
+        "127.0.0.1            255.255.255.255 127.0.0.1            lo0     8232   1 UH       0      0 ",
+        "10.0.0.0             255.255.255.0   10.0.0.11            e1000g0  1500   1 U        0      0 ",
+    ]
+    assert host.run("netstat", "-rnv", "-f", "inet6").stdout.splitlines() == [
+        "",
+        "IRE Table: IPv6",
+        "  Destination/Mask            Gateway                    If    MTU  Ref Flags  Out   In/Fwd ",
+        "--------------------------- --------------------------- ----- ----- --- ----- ------ ------ ",
+        "::1                         ::1                         lo0    8252   1 UH         0      0 ",
+    ]
+
+
 def test_ifconfig_shows_interfaces(host: FakeHost) -> None:
     assert host.run("ifconfig", "e1000g0").stdout == (
         "e1000g0: flags=1000843<UP,BROADCAST,RUNNING,MULTICAST,IPv4> mtu 1500 index 2\n"

@@ -188,7 +188,7 @@ def test_the_connection_freezes_at_a_command(host: Host, freeze: str, made: str)
         # Other connections are not touched; this one goes on in fair weather.
         assert ssh(host, host.name, "echo here").stdout == "here\n"
         host.clear_faults()
-        assert process.communicate(timeout=10)[0] == "done\n"
+        assert process.communicate(timeout=60)[0] == "done\n"
     assert host.run("dladm show-etherstub -p -o link").stdout == "stub1\n"
     host.run("dladm delete-etherstub stub1")
 
@@ -207,7 +207,7 @@ def test_a_client_gives_a_frozen_command_up(host: Host) -> None:
     assert host.run("dladm show-etherstub -p -o link").stdout == ""
     host.clear_faults()
     # It runs on without its client, as commands without a terminal do.
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not host.run("dladm show-etherstub -p -o link").stdout:
         time.sleep(0.05)
     host.run("dladm delete-etherstub stub2").check()
@@ -283,7 +283,7 @@ def test_max_startups_limits_connections_without_login(host: Host) -> None:
     lines = run_async(strangers())
     assert [line.startswith(b"SSH-2.0-") for line in lines] == [True, True, False, False]
     assert lines[3] == b"Exceeded MaxStartups\r\n"
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and ssh(host, host.name, "true").returncode != 0:
         time.sleep(0.05)
     assert run_async(_output(host, "echo in"))[1] == "in\n"

@@ -158,7 +158,7 @@ def test_datasets_survive_a_reboot(host: ServiceHost) -> None:
     [
         ([], 2, "missing command"),
         (["frobnicate"], 2, "unrecognized command 'frobnicate'"),
-        (["clone", "a@b", "c"], 1, "not emulated"),
+        (["send", "a@b"], 1, "not emulated"),
         (["create"], 2, "missing filesystem argument"),
         (["create", "-Q", "rpool/a"], 2, "invalid option 'Q'"),
         (["create", "-o", "nosuch=1", "rpool/a"], 1, "cannot create 'rpool/a': invalid property 'nosuch'"),

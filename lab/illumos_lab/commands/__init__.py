@@ -42,6 +42,7 @@ _PROGRAMS = {
     "/usr/bin/pfexec": "pfexec",
     "/usr/bin/profiles": "profiles",
     "/usr/bin/getent": "getent",
+    "/usr/bin/hostid": "hostid",
     "/usr/bin/isainfo": "isainfo",
     "/usr/bin/prctl": "prctl",
     "/usr/bin/rcapstat": "rcapstat",

@@ -6,6 +6,8 @@ lists are printed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from illumos_lab.getopt import MissingValueError, UnknownOptionError, getopt
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
@@ -20,14 +22,16 @@ from illumos_lab.ipfilter.call import (
 )
 from illumos_lab.ipfilter.load import load_text
 from illumos_lab.ipfilter.rules import Rule
+from illumos_lab.ipfilter.sessions import session_text
 from illumos_lab.ipfilter.state import Plane, filters
+from illumos_lab.kernel import NatSession
 
 _USAGE = "Usage:\tipnat [-CdFhlnrRsv] [-G|-z zonename] [-f filename]\n"
 _STATISTICS = """\
 mapped\tin\t0\tout\t0
-added\t0\texpired\t0
+added\t{sessions}\texpired\t0
 no memory\t0\tbad nat\t0
-inuse\t0
+inuse\t{sessions}
 orphans\t0
 rules\t{rules}
 wilds\t0
@@ -64,18 +68,20 @@ def main(host: Host, run: Invocation) -> int:
         if not plane.enabled:
             run.err("ioctl(SIOCGNATS): I/O error\n")
             return 1
-    status = _act(host, run, given, plane)
+    status = _act(host, run, given, plane, "" if "n" in given or from_global else zone)
     if "n" not in given and not from_global:
         filters(host).apply(zone)
     return status
 
 
-def _act(host: Host, run: Invocation, given: dict[str, str], plane: Plane) -> int:
+def _act(host: Host, run: Invocation, given: dict[str, str], plane: Plane, zone: str) -> int:
+    """Do what the options say; without a zone only the books are kept, and no packets are touched."""
     resolve_ports = "R" not in given
     only_read = "n" in given
     listed = list(plane.rules)
     if "F" in given:
-        run.out(f"{1 if only_read else 0} entries flushed from NAT table\n")
+        flushed = host.kernel.flush_nat_sessions(zone) if zone else int(only_read)
+        run.out(f"{flushed} entries flushed from NAT table\n")
     if "C" in given:
         with host.lock:
             run.out(f"{len(plane.rules)} entries flushed from NAT list\n")
@@ -100,18 +106,23 @@ def _act(host: Host, run: Invocation, given: dict[str, str], plane: Plane) -> in
             if result.status:
                 return result.status
     if "s" in given:
-        run.out(_STATISTICS.format(rules=len(plane.rules)))
+        sessions = host.kernel.nat_sessions(zone) if zone else ()
+        run.out(_STATISTICS.format(rules=len(plane.rules), sessions=len(sessions)))
     if "l" in given:
         # The list was fetched first: rules appended to an empty one are not seen.
-        _list(run, plane.rules if listed else [], given)
+        sessions = host.kernel.nat_sessions(zone) if zone else ()
+        _list(run, plane.rules if listed else [], sessions, given)
     return 0
 
 
-def _list(run: Invocation, rules: list[Rule], given: dict[str, str]) -> None:
+def _list(
+    run: Invocation, rules: list[Rule], sessions: Iterable[NatSession], given: dict[str, str]
+) -> None:
     text = "List of active MAP/Redirect filters:\n"
     hits = "0 " if "h" in given else ""
     text += "".join(f"{hits}{rule.text('R' not in given)}\n" for rule in rules)
     text += "\nList of active sessions:\n"
+    text += "".join(f"{session_text(rules, session)}\n" for session in sessions)
     if "v" in given:
         text += "\nList of active host mappings:\n"
     run.out(text)

@@ -16,18 +16,20 @@ PROCESSORS = 2
 _MEGAHERTZ = 2400
 _USAGE = (
     "usage: \n\tpsrinfo -p [-v] [processor_id ...]\n\tpsrinfo [-v] [-p] [processor_id ...]\n"
-    "\tpsrinfo -s [-p] processor_id\n"
+    "\tpsrinfo -s [-p] processor_id\n\tpsrinfo -t [-S state | -c | -p]\n"
 )
 
 
 def main(host: Host, run: Invocation) -> int:
     """Print the state of processors; returns 0, 1 when one does not exist, 2 for wrong usage."""
     try:
-        pairs, operands = getopt(run.argv, "pvs", permute=False)
+        pairs, operands = getopt(run.argv, "pvstcS:", permute=False)
     except (UnknownOptionError, MissingValueError) as error:
         run.err(f"psrinfo: illegal option -- {str(error)[1:]}\n{_USAGE}")
         return 2
     letters = {letter for letter, _ in pairs}
+    if letters & set("tcS"):
+        return _total(run, dict(pairs), operands)
     if {"s", "v"} <= letters or ("s" in letters and len(operands) != 1):
         run.err(_USAGE)
         return 2
@@ -49,6 +51,29 @@ def main(host: Host, run: Invocation) -> int:
     else:
         run.out("".join(_virtual(number, "v" in letters) for number in wanted))
     return status
+
+
+def _total(run: Invocation, options: dict[str, str], operands: list[str]) -> int:
+    """``-t``: the number of processors, of those in a state, of cores or of physical processors."""
+    given = options.keys()
+    kinds = {"c": PROCESSORS, "p": 1}
+    if "t" not in given:
+        wrong = "cannot specify -S or -c without -t"
+    elif operands:
+        wrong = "cannot specify CPUs with -t"
+    elif given & {"s", "v"}:
+        wrong = "cannot specify -s or -v with -t"
+    elif "S" in given and given & kinds.keys():
+        wrong = "cannot specify CPU state with -c or -p"
+    elif given >= kinds.keys():
+        wrong = "cannot specify -c and -p"
+    else:
+        states = {"on-line": PROCESSORS, "all": PROCESSORS}
+        kind = next(iter(given & kinds.keys()), None)
+        run.out(f"{kinds[kind] if kind else states.get(options.get('S', 'all'), 0)}\n")
+        return 0
+    run.err(f"psrinfo: {wrong}\n{_USAGE}")
+    return 2
 
 
 def _boot_time() -> float:

@@ -1,4 +1,4 @@
-"""svccfg(8): properties of services. Manifests and profiles are not emulated."""
+"""svccfg(8): properties of services, their manifests and profiles."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from illumos_lab.getopt import MissingValueError, UnknownOptionError, getopt
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
 from illumos_lab.ipfilter.call import read_file, system_error
-from illumos_lab.smf import NoRepositoryError
+from illumos_lab.smf import NoRepositoryError, manifest
 from illumos_lab.smf import fmri as names
+from illumos_lab.smf.manifest import Delivered, ManifestError
 from illumos_lab.smf.repository import Properties, Property
-from illumos_lab.smf.restarter import Restarter
+from illumos_lab.smf.restarter import UP, Restarter
 
 _OK, _ERROR, _USAGE = 0, 1, 2
 _USAGE_TEXT = (
@@ -24,9 +25,9 @@ _USAGE_TEXT = (
     "\tsvccfg [-?]\n"
 )
 _NOT_EMULATED_WORDS = """
-    import export apply extract cleanup validate inventory archive restore repository set
+    extract cleanup inventory archive restore repository set
     describe delcust editprop listsnap selectsnap revert listpg delnotify setnotify listnotify
-    add delete delmethod setenv unsetenv hash
+    add delmethod setenv unsetenv hash
 """
 NOT_EMULATED = frozenset(_NOT_EMULATED_WORDS.split())
 """What illumos has besides."""
@@ -45,6 +46,7 @@ class _Failed(Exception):
 class _Session:
     """A run of svccfg: a repository, and the entity that is selected."""
 
+    host: Host
     run: Invocation
     restarter: Restarter
     entity: str = ""
@@ -91,7 +93,7 @@ def main(host: Host, run: Invocation) -> int:
         run.err(_USAGE_TEXT)
         return _USAGE
     try:
-        session = _Session(run, host.smf.restarter(given.get("z", run.zone)))
+        session = _Session(host, run, host.smf.restarter(given.get("z", run.zone)))
         if "s" in given:
             _select(session, [given["s"]])
     except (NoRepositoryError, _Failed) as error:
@@ -327,7 +329,110 @@ def _refresh(session: _Session, arguments: list[str]) -> None:
     session.restarter.request(entity, refresh=True)
 
 
+# Manifests and profiles --------------------------------------------------------------------------
+
+
+def _read(session: _Session, name: str) -> str:
+    try:
+        return read_file(session.host, session.run, name)
+    except OSError as error:
+        raise _Failed(f"Could not open {name}: {system_error(error)}") from error
+
+
+def _import(session: _Session, arguments: list[str]) -> None:
+    """``import file...``"""
+    session.privileged()
+    if not arguments:
+        raise _Failed("Syntax error.")
+    for name in arguments:
+        try:
+            session.host.smf.import_manifest(session.restarter.zone, _read(session, name))
+        except ManifestError as error:
+            raise _Failed(f"{name}: {error}") from error
+
+
+def _validate(session: _Session, arguments: list[str]) -> None:
+    """``validate file``"""
+    if len(arguments) != 1:
+        raise _Failed("Syntax error.")
+    try:
+        manifest.read(_read(session, arguments[0]))
+    except ManifestError as error:
+        raise _Failed(f"{arguments[0]}: {error}") from error
+
+
+def _apply(session: _Session, arguments: list[str]) -> None:
+    """``apply file``"""
+    session.privileged()
+    if len(arguments) != 1:
+        raise _Failed("Syntax error.")
+    try:
+        wanted = manifest.read_profile(_read(session, arguments[0]))
+    except ManifestError as error:
+        raise _Failed(f"{arguments[0]}: {error}") from error
+    restarter = session.restarter
+    known = set(session.services()) | set(restarter.instances)
+    # A profile may be about services that are not there.
+    for each in [each for each in wanted if each.entity in known]:
+        restarter.repository.properties.setdefault(each.entity, {}).update(each.properties)
+        session.save()
+        for fmri in [fmri for fmri in restarter.instances if each.entity in (fmri, names.split(fmri)[0])]:
+            restarter.request(fmri, refresh=True)
+        if each.enabled is not None:
+            restarter.set_enabled(each.entity, each.enabled)
+
+
+def _export(session: _Session, arguments: list[str]) -> None:
+    """``export [-a] service``"""
+    wanted = [word for word in arguments if word != "-a"]
+    if len(wanted) != 1:
+        raise _Failed("Syntax error.")
+    _select(session, wanted)
+    service = session.entity
+    if service in session.restarter.instances:
+        raise _Failed(f"Instance '{wanted[0]}' cannot be exported on its own.")
+    delivered = session.restarter.repository.manifests
+    instances = [fmri for fmri in session.restarter.instances if names.split(fmri)[0] == service]
+    if not delivered.keys() >= set(instances):
+        raise _Failed(f"export of {service}: not emulated by illumos-lab")
+    session.run.out(
+        manifest.render(
+            service,
+            [
+                (
+                    Delivered.from_data(delivered[fmri]),
+                    session.restarter.is_enabled(session.restarter.instances[fmri]),
+                    session.restarter.composed(fmri),
+                )
+                for fmri in instances
+            ],
+        )
+    )
+
+
+def _delete(session: _Session, arguments: list[str]) -> None:
+    """``delete [-f] name``"""
+    session.privileged()
+    wanted = [word for word in arguments if word != "-f"]
+    _select(session, wanted)
+    restarter = session.restarter
+    doomed = [fmri for fmri in restarter.instances if session.entity in (fmri, names.split(fmri)[0])]
+    session.entity = ""
+    if not restarter.repository.manifests.keys() >= set(doomed):
+        raise _Failed(f"delete {wanted[0]}: not emulated by illumos-lab")
+    for fmri in doomed:
+        if "-f" not in arguments and restarter.instances[fmri].state in UP:
+            raise _Failed(f'Instance "{fmri}" is in {restarter.instances[fmri].state} state.  (Use -f.)')
+    for fmri in doomed:
+        session.host.smf.delete_service(restarter.zone, fmri)
+
+
 SUBCOMMANDS: dict[str, Callable[[_Session, list[str]], None]] = {
+    "import": _import,
+    "validate": _validate,
+    "apply": _apply,
+    "export": _export,
+    "delete": _delete,
     "select": _select,
     "unselect": _unselect,
     "list": _list,

@@ -8,6 +8,7 @@ from illumos_lab.invocation import Invocation
 from illumos_lab.smf import NoRepositoryError
 from illumos_lab.smf import fmri as names
 from illumos_lab.smf.repository import Properties, Property
+from illumos_lab.smf.restarter import Restarter
 
 _OK, _ERROR, _USAGE = 0, 1, 2
 _USAGE_TEXT = (
@@ -24,9 +25,8 @@ def main(host: Host, run: Invocation) -> int:
         given = dict(options)
         if not patterns:
             raise UnknownOptionError
-        if "w" in given:
-            run.err("svcprop: -w: not emulated by illumos-lab\n")
-            return _ERROR
+        if "w" in given and (len(patterns) != 1 or "p" not in given or given.keys() & set("Ccs")):
+            raise UnknownOptionError
         if "s" in given and given["s"] != "running":
             run.err(f"svcprop: snapshot '{given['s']}': not emulated by illumos-lab\n")
             return _ERROR
@@ -38,6 +38,8 @@ def main(host: Host, run: Invocation) -> int:
         run.err(f"svcprop: {error}\n")
         return _ERROR
     wanted = [value for letter, value in options if letter == "p"]
+    if "w" in given:
+        _await_change(restarter, patterns[0], given["p"].partition("/")[0])
     found: list[tuple[str, Properties]] = []
     status = _OK
     for pattern in patterns:
@@ -74,6 +76,21 @@ def main(host: Host, run: Invocation) -> int:
             else:
                 run.out(f"{prefix} {value.type} {text}\n")
     return status
+
+
+def _await_change(restarter: Restarter, pattern: str, group: str) -> None:
+    """Wait until a property group of the instance is changed."""
+    fmris = names.match(pattern, restarter.instances)
+    if len(fmris) != 1:
+        return
+    instance = restarter.instances[fmris[0]]
+
+    def present() -> Properties:
+        return _choose(instance.running | restarter.live(instance), [group])
+
+    with restarter.changed:
+        before = present()
+    restarter.wait(lambda: present() != before)
 
 
 def _choose(properties: Properties, wanted: list[str]) -> Properties:

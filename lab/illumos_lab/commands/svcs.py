@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from illumos_lab.getopt import MissingValueError, UnknownOptionError, getopt
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
 from illumos_lab.smf import NoRepositoryError
 from illumos_lab.smf import fmri as names
+from illumos_lab.smf.methods import Contract, family
 from illumos_lab.smf.restarter import UP, Instance, Restarter
 
 _OK, _ERROR, _USAGE = 0, 1, 2
@@ -67,10 +70,14 @@ def _short_state(state: str) -> str:
 
 
 def _stime(row: _Row, with_next: bool) -> str:
-    moment = time.localtime(row.since)
-    if time.time() - row.since < _DAY:
+    return _stime_of(row.since)
+
+
+def _stime_of(since: float) -> str:
+    moment = time.localtime(since)
+    if time.time() - since < _DAY:
         return time.strftime("%H:%M:%S", moment)
-    if time.time() - row.since < 365 * _DAY:
+    if time.time() - since < 365 * _DAY:
         return time.strftime("%b_%d", moment)
     return time.strftime("%Y", moment)
 
@@ -127,7 +134,7 @@ def _run(host: Host, run: Invocation, options: list[tuple[str, str]], patterns: 
     if "?" in given:
         run.err(_USAGE_TEXT)
         return _USAGE
-    if unsupported := given.keys() & {"p", "R"}:
+    if unsupported := given.keys() & {"R"}:
         run.err(f"svcs: -{min(unsupported)}: not emulated by illumos-lab\n")
         return _ERROR
     if len(given.keys() & set("dDlLx")) > 1 or ("Z" in given and "z" in given):
@@ -150,7 +157,7 @@ def _run(host: Host, run: Invocation, options: list[tuple[str, str]], patterns: 
         rows, status = _related(run, restarters, patterns, "d" in given)
     else:
         rows, status = _rows(run, restarters, patterns, "a" in given)
-    _print(run, rows, options, given)
+    _print(host, run, rows, options, given)
     return status
 
 
@@ -204,7 +211,7 @@ def _depends(one: Instance, other: Instance) -> bool:
 
 
 def _print(
-    run: Invocation, rows: list[_Row], options: list[tuple[str, str]], given: dict[str, str]
+    host: Host, run: Invocation, rows: list[_Row], options: list[tuple[str, str]], given: dict[str, str]
 ) -> None:
     default = "state,nstate,stime,ctid,fmri" if "v" in given else "state,stime,fmri"
     if "Z" in given:
@@ -223,13 +230,37 @@ def _print(
     for letter, name in reversed(keys):
         rows.sort(key=lambda row: _sort_value(row, name.lower()), reverse=letter == "S")
     lines = [] if "H" in given else [[name.upper() for name in wanted]]
-    lines += [[_COLUMNS[name].value(row, with_next) for name in wanted] for row in rows]
     widths = [_COLUMNS[name].width for name in wanted]
-    text = ""
-    for cells in lines:
+
+    def line(cells: list[str]) -> str:
         padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
-        text += " ".join(padded).rstrip() + "\n"
+        return " ".join(padded).rstrip() + "\n"
+
+    text = "".join(map(line, lines))
+    for row in rows:
+        text += line([_COLUMNS[name].value(row, with_next) for name in wanted])
+        if "p" in given and row.instance is not None:
+            text += _processes(host, run, row)
     run.out(text)
+
+
+def _processes(host: Host, run: Invocation, row: _Row) -> str:
+    """The processes of an instance, each with its start, id and name."""
+    daemon = row.instance.process if row.instance else None
+    if daemon is None:
+        return ""
+    outer = daemon.members() if isinstance(daemon, Contract) else family(daemon.pid)
+    level = -1 if run.zone == row.zone else 1
+    text = ""
+    for pid in outer:
+        # A process may end while it is looked at.
+        with contextlib.suppress(OSError, IndexError):
+            status = Path(f"/proc/{pid}/status").read_text().splitlines()
+            fields = dict(line.split(":", 1) for line in status if ":" in line)
+            shown = fields["NSpid"].split()[level]
+            began = _stime_of(Path(f"/proc/{pid}").stat().st_ctime)
+            text += f"{'':15}{began:<8} {shown:>8} {fields['Name'].strip()}\n"
+    return text
 
 
 def _columns_text() -> str:

@@ -31,6 +31,9 @@ def main(host: Host, run: Invocation) -> int:
         "i": "i86pc",
         "o": "illumos",
     }
+    active = host.zones.active(run.zone)
+    if active is not None and active.configuration.brand == "solaris10":
+        values |= {"r": "5.10", "v": "Generic_Virtual"}
     if "X" in letters:
         run.out(
             f"System = {values['s']}\nNode = {values['n']}\nRelease = {values['r']}\n"

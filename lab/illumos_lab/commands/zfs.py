@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import posixpath
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from illumos_lab import zone_mounts
 from illumos_lab.datasets import (
     AVAILABLE,
     PROPERTIES,
@@ -14,6 +15,7 @@ from illumos_lab.datasets import (
     REFERENCED,
     USED,
     VOLUME_BLOCK,
+    WRONG_TYPE,
     Dataset,
     DatasetError,
     nice_size,
@@ -23,6 +25,7 @@ from illumos_lab.getopt import MissingValueError, UnknownOptionError, getopt
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
 from illumos_lab.table import format_table
+from illumos_lab.zone_states import GLOBAL
 
 _OK, _ERROR, _USAGE = 0, 1, 2
 
@@ -33,6 +36,9 @@ SYNOPSES = {
     ),
     "destroy": "destroy [-fnpRrv] <filesystem|volume>\n\tdestroy [-dnpRrv] <snapshot>\n",
     "snapshot": "snapshot|snap [-r] [-o property=value] ... <filesystem@snapname> ...\n",
+    "clone": "clone [-p] [-o property=value] ... <snapshot> <filesystem|volume>\n",
+    "promote": "promote <clone-filesystem>\n",
+    "rollback": "rollback [-rRf] <snapshot>\n",
     "rename": "rename [-f] <filesystem|volume|snapshot> <filesystem|volume|snapshot>\n",
     "list": (
         "list [-Hp] [-r|-d max] [-o property[,...]] [-s property]...\n"
@@ -51,7 +57,7 @@ SYNOPSES = {
 """How each subcommand is called."""
 _ALIASES = {"snap": "snapshot", "umount": "unmount"}
 _NOT_EMULATED_WORDS = """
-    clone promote rollback upgrade userspace groupspace projectspace share unshare send
+    upgrade userspace groupspace projectspace share unshare send
     receive recv allow unallow hold holds release diff bookmark program remap load-key
     unload-key change-key wait redact
 """
@@ -66,6 +72,7 @@ _NUMBERS = frozenset(
         *("quota", "reservation", "refquota", "refreservation"),
     )
 )
+_CHANGING = ("create", "destroy", "clone", "rename", "set", "inherit", "mount", "unmount")
 _TYPES = {
     "filesystem": ("filesystem",),
     "volume": ("volume",),
@@ -97,16 +104,23 @@ class _Call:
             raise _UsageError(f"missing argument for '{str(error).lstrip('-')}' option") from error
 
     def visible(self) -> list[Dataset]:
-        """What the caller's zone sees: without delegated datasets, nothing."""
+        """What the caller's zone sees: the datasets that are its own, what is below and above them."""
         every = self.host.datasets.all()
-        if self.run.zone == "global":
+        if self.run.zone == GLOBAL:
             return every
-        names = self.host.zones.config(self.run.zone).datasets()
         return [
             each
             for each in every
-            if any(each.name == name or each.name.startswith((f"{name}/", f"{name}@")) for name in names)
+            if self._is_own(each.name) or any(name.startswith(f"{each.name}/") for name in self._own())
         ]
+
+    def _own(self) -> list[str]:
+        """Names of the datasets that were delegated to the caller's zone."""
+        active = self.host.zones.active(self.run.zone)
+        return active.configuration.datasets() if active is not None else []
+
+    def _is_own(self, dataset: str) -> bool:
+        return any(dataset == name or dataset.startswith((f"{name}/", f"{name}@")) for name in self._own())
 
     def find(self, name: str) -> Dataset:
         """The dataset of that name, or the one that holds a path."""
@@ -122,13 +136,29 @@ class _Call:
         if not self.host.path(self.run.zone, path).exists():
             raise DatasetError(f"cannot open '{name}': No such file or directory")
         while True:
-            found = self.host.datasets.by_mountpoint(path)
+            found = self._mounted_at(path)
             if found is not None:
                 return found
             path = posixpath.dirname(path)
 
-    def privileged(self, failed: str) -> None:
-        if not self.run.privileged or self.run.zone != "global":
+    def _mounted_at(self, path: str) -> Dataset | None:
+        if self.run.zone == GLOBAL:
+            return self.host.datasets.by_mountpoint(path)
+        own = [each for each in self.visible() if each.mounted and self._is_own(each.name)]
+        found = next((each for each in own if self.host.datasets.zone_place(each) == path), None)
+        if found is None and path == "/":
+            raise DatasetError(f"cannot open '{path}': not a ZFS filesystem")
+        return found
+
+    def privileged(self, dataset: str, failed: str) -> None:
+        """Refuse callers who may not change a dataset: a zone only changes its own."""
+        if not self.run.privileged or (self.run.zone != GLOBAL and not self._is_own(dataset)):
+            raise DatasetError(f"{failed}permission denied")
+
+    def allowed(self, dataset: str, names: Iterable[str], failed: str) -> None:
+        """Refuse changes of properties that are not a zone's to change."""
+        fixed = {"zoned"} | ({"quota"} if dataset in self._own() else set())
+        if self.run.zone != GLOBAL and fixed & set(names):
             raise DatasetError(f"{failed}permission denied")
 
 
@@ -149,7 +179,11 @@ def main(host: Host, run: Invocation) -> int:
         run.err(f"unrecognized command '{run.argv[0]}'\n" + _usage())
         return _USAGE
     try:
-        return command(_Call(host, run, name, run.argv[1:]))
+        status = command(_Call(host, run, name, run.argv[1:]))
+        if name in _CHANGING:
+            for active in host.zones.all_active():
+                zone_mounts.follow_datasets(host, active)
+        return status
     except DatasetError as error:
         run.err(f"{error}\n")
         return _ERROR
@@ -187,7 +221,7 @@ def _create(call: _Call) -> int:
     if len(operands) > 1:
         raise _UsageError("too many arguments")
     name = operands[0]
-    call.privileged(f"cannot create '{name}': ")
+    call.privileged(name.rpartition("/")[0], f"cannot create '{name}': ")
     size = 0
     if "V" in given:
         size = parse_size(given["V"]) or 0
@@ -199,6 +233,7 @@ def _create(call: _Call) -> int:
         if not block:
             raise DatasetError(f"bad volume block size '{given['b']}': invalid numeric value")
     properties = _properties([value for letter, value in options if letter == "o"])
+    call.allowed(name, properties, f"cannot create '{name}': ")
     call.host.datasets.create(name, properties, "p" in given, size=size, block=block)
     return _OK
 
@@ -212,7 +247,7 @@ def _destroy(call: _Call) -> int:
         raise _UsageError("too many arguments")
     name = operands[0]
     found = call.find(name)
-    call.privileged(f"cannot destroy '{name}': ")
+    call.privileged(found.name, f"cannot destroy '{name}': ")
     below = call.host.datasets.children(found.name)
     recursive = bool(given.keys() & {"r", "R"})
     if not recursive and below:
@@ -222,7 +257,50 @@ def _destroy(call: _Call) -> int:
             verb = "would destroy" if "n" in given else "will destroy"
             call.run.out(f"{verb} {dataset.name}\n")
     if "n" not in given:
-        call.host.datasets.destroy(found.name, recursive)
+        call.host.datasets.destroy(found.name, recursive, dependents="R" in given)
+    return _OK
+
+
+def _clone(call: _Call) -> int:
+    options, operands = call.options("po:")
+    if len(operands) < 2:
+        raise _UsageError(f"missing {'target' if operands else 'source'} dataset argument")
+    if len(operands) > 2:
+        raise _UsageError("too many arguments")
+    snapshot, name = operands
+    call.find(snapshot)
+    call.privileged(name.rpartition("/")[0], f"cannot create '{name}': ")
+    properties = _properties([value for letter, value in options if letter == "o"])
+    call.host.datasets.clone(snapshot, name, properties)
+    return _OK
+
+
+def _promote(call: _Call) -> int:
+    _, operands = call.options("")
+    if not operands:
+        raise _UsageError("missing clone filesystem argument")
+    if len(operands) > 1:
+        raise _UsageError("too many arguments")
+    found = call.find(operands[0])
+    call.privileged(found.name, f"cannot promote '{found.name}': ")
+    call.host.datasets.promote(found.name)
+    return _OK
+
+
+def _rollback(call: _Call) -> int:
+    options, operands = call.options("rRf")
+    if not operands:
+        raise _UsageError("missing dataset argument")
+    if len(operands) > 1:
+        raise _UsageError("too many arguments")
+    found = call.find(operands[0])
+    if found.type != "snapshot":
+        raise DatasetError(f"cannot open '{found.name}': {WRONG_TYPE}")
+    call.privileged(found.name, f"cannot rollback '{found.parent}': ")
+    if {"r", "R"} & {letter for letter, _ in options}:
+        for each in call.host.datasets.later(found):
+            call.host.datasets.destroy(each.name, dependents="R" in dict(options))
+    call.host.datasets.rollback(found.name)
     return _OK
 
 
@@ -233,7 +311,7 @@ def _snapshot(call: _Call) -> int:
     for name in operands:
         if "@" not in name:
             raise _UsageError(f"cannot create snapshot '{name}': missing '@' delimiter in snapshot name")
-        call.privileged(f"cannot create snapshot '{name}': ")
+        call.privileged(name.partition("@")[0], f"cannot create snapshot '{name}': ")
         call.host.datasets.snapshot(name, "r" in dict(options))
     return _OK
 
@@ -249,7 +327,8 @@ def _rename(call: _Call) -> int:
     if "r" in dict(options):
         raise DatasetError("rename -r: not emulated by illumos-lab")
     call.find(old)
-    call.privileged(f"cannot rename '{old}': ")
+    call.privileged(old, f"cannot rename '{old}': ")
+    call.privileged(new.rpartition("/")[0], f"cannot rename '{old}': ")
     call.host.datasets.rename(old, new)
     return _OK
 
@@ -265,8 +344,11 @@ def _set(call: _Call) -> int:
     for name in names:
         dataset = call.find(name)
         prop = pairs[0].partition("=")[0]
-        call.privileged(f"cannot set property for '{name}': '{prop}' ")
-        call.host.datasets.set(dataset.name, _properties(pairs))
+        failed = f"cannot set property for '{name}': "
+        call.privileged(dataset.name, f"{failed}'{prop}' ")
+        properties = _properties(pairs)
+        call.allowed(dataset.name, properties, failed)
+        call.host.datasets.set(dataset.name, properties)
     return _OK
 
 
@@ -281,7 +363,8 @@ def _inherit(call: _Call) -> int:
         raise DatasetError(f"'{prop}' property cannot be inherited")
     for name in names:
         dataset = call.find(name)
-        call.privileged(f"cannot inherit {prop} for '{name}': ")
+        call.privileged(dataset.name, f"cannot inherit {prop} for '{name}': ")
+        call.allowed(dataset.name, [prop], f"cannot inherit {prop} for '{name}': ")
         below = call.host.datasets.children(dataset.name) if "r" in dict(options) else []
         for each in [dataset, *below]:
             call.host.datasets.inherit(each.name, prop)
@@ -299,7 +382,9 @@ def _mount(call: _Call) -> int:
         return _OK
     if operands:
         found = call.find(operands[0])
-        call.privileged(f"cannot mount '{found.name}': ")
+        call.privileged(found.name, f"cannot mount '{found.name}': ")
+        if call.run.zone == GLOBAL and datasets.value(found, "zoned") == "on":
+            raise DatasetError(f"cannot mount '{found.name}': dataset is exported to a local zone")
         datasets.mount(found.name)
         return _OK
     boot = datasets.by_mountpoint("/")
@@ -315,8 +400,9 @@ def _unmount(call: _Call) -> int:
         raise DatasetError("unmount -a: not emulated by illumos-lab")
     if not operands:
         raise _UsageError("missing filesystem argument")
-    call.privileged(f"cannot unmount '{operands[0]}': ")
-    call.host.datasets.unmount(operands[0])
+    name = operands[0] if call.run.zone == GLOBAL else call.find(operands[0]).name
+    call.privileged(name, f"cannot unmount '{operands[0]}': ")
+    call.host.datasets.unmount(name)
     return _OK
 
 
@@ -349,7 +435,7 @@ def _value(call: _Call, dataset: Dataset, name: str, exact: bool) -> str:
         "compressratio": lambda: "1.00x",
         "mounted": lambda: "-" if dataset.type != "filesystem"
         else "yes" if dataset.mounted or dataset is boot else "no",
-        "origin": lambda: "-",
+        "origin": lambda: dataset.origin or "-",
         "volsize": lambda: size(dataset.size) if dataset.type == "volume" else "-",
         "volblocksize": lambda: size(dataset.block) if dataset.type == "volume" else "-",
     }
@@ -516,6 +602,9 @@ def _get(call: _Call) -> int:
 SUBCOMMANDS: dict[str, Callable[[_Call], int]] = {
     "create": _create,
     "destroy": _destroy,
+    "clone": _clone,
+    "promote": _promote,
+    "rollback": _rollback,
     "snapshot": _snapshot,
     "rename": _rename,
     "set": _set,

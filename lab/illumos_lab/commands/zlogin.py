@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from illumos_lab import accounts
 from illumos_lab.getopt import MissingValueError, UnknownOptionError, getopt
 from illumos_lab.host import Host
+from illumos_lab.image import LINUX_BRANDS, VIRTUAL_BRANDS
 from illumos_lab.invocation import Invocation, Spawn
-from illumos_lab.zone_brands import BRANDS
 from illumos_lab.zone_states import GLOBAL, RUNNING
 
 _ERROR, _USAGE = 1, 2
@@ -51,8 +53,7 @@ def _problem(host: Host, run: Invocation, zone: str) -> str | None:
         return f"cannot login to a zone which is '{state}'"
     if state != RUNNING:
         return f"login allowed only to running zones ({zone} is '{state}')."
-    brand = BRANDS.get(host.zones.store.brand_of(host.zones.config(zone)))
-    if brand is None or not brand.native:
+    if host.zones.store.brand_of(host.zones.config(zone)) in VIRTUAL_BRANDS:
         return f"could not enter zone {zone}: its brand has no login command"
     return None
 
@@ -66,7 +67,9 @@ def _login(
     if account is None and not failsafe:
         run.err(f"su: Unknown id: {name}\n")
         return _ERROR
-    shell = "/sbin/sh" if failsafe or account is None else account.shell
+    brand = host.zones.store.brand_of(host.zones.config(zone))
+    plain_shell = "/bin/sh" if brand in LINUX_BRANDS else "/sbin/sh"
+    shell = plain_shell if failsafe or account is None else account.shell
     home = "/" if failsafe or account is None else account.home
     env = {
         "PATH": _SEARCH_PATH,
@@ -75,6 +78,7 @@ def _login(
         "MAIL": f"/var/mail/{name}",
         "SHELL": shell,
     }
+    env |= _locale(host.path(zone, "/etc/default/init"))
     if "TERM" in run.env:
         env["TERM"] = run.env["TERM"]
     login = ("-l",) if "l" in options or not command else ()
@@ -93,6 +97,16 @@ def _login(
         # zlogin passes on the exit part of the wait status alone, which is 0 after a signal.
         signal_status=0,
     )
+
+
+def _locale(init: Path) -> dict[str, str]:
+    """Time zone and locale that every process of a zone starts with."""
+    try:
+        lines = init.read_text().splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition("=") for line in lines if not line.startswith("#"))
+    return {name: value for name, _, value in pairs if name in ("TZ", "LANG") or name.startswith("LC_")}
 
 
 def _wrong_usage(run: Invocation, text: str) -> int:

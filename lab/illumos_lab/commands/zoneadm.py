@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Container
 from dataclasses import dataclass
-from pathlib import Path
 
-from illumos_lab import zone_life, zoneadm_usage
-from illumos_lab.datasets import DatasetError
+from illumos_lab import zone_images, zone_life, zoneadm_usage
+from illumos_lab.datasets import Dataset, DatasetError
 from illumos_lab.getopt import MissingValueError, UnknownOptionError, getopt
 from illumos_lab.host import Host
+from illumos_lab.image import VIRTUAL_BRANDS
 from illumos_lab.invocation import Invocation
 from illumos_lab.zone_brands import (
     BRANDS,
@@ -30,7 +30,7 @@ from illumos_lab.zone_states import (
     RUNNING,
     ZoneadmdError,
 )
-from illumos_lab.zonecfg.model import Configuration
+from illumos_lab.zonecfg.model import Configuration, Filesystem
 from illumos_lab.zonecfg.privileges import privilege_problem
 from illumos_lab.zonecfg.xmlfile import render
 
@@ -341,6 +341,9 @@ def _check_configuration(call: _Call) -> Configuration:
         *_filesystem_problems(call, configuration),
         *_dataset_problems(call, configuration),
     ]
+    known = BRANDS.get(brand)
+    if known is not None and known.exclusive_ip and not configuration.exclusive_ip:
+        problems.append(f"zones of brand {brand} need ip-type exclusive.")
     word = privilege_problem(configuration.get("limitpriv"))
     if word is not None:
         problems.append(f'privilege "{word}" is not permitted within the zone\'s privilege set')
@@ -389,6 +392,8 @@ def _filesystem_problems(call: _Call, configuration: Configuration) -> list[str]
     for filesystem in configuration.filesystems():
         if filesystem.type in _REFUSED_FS_TYPES:
             problems.append(f"cannot verify fs {filesystem.dir}: type {filesystem.type} is not allowed.")
+        elif filesystem.type == "zfs":
+            problems += _zfs_problems(call, filesystem)
         elif (
             filesystem.type == "lofs"
             and brand != "sparse-root"
@@ -401,12 +406,32 @@ def _filesystem_problems(call: _Call, configuration: Configuration) -> list[str]
     return problems
 
 
+def _zfs_problems(call: _Call, filesystem: Filesystem) -> list[str]:
+    datasets, special = call.host.datasets, filesystem.special
+    dataset = datasets.get(special)
+    if dataset is None:
+        return [f"could not verify fs {filesystem.dir}: could not access zfs dataset '{special}'"]
+    if dataset.type != "filesystem":
+        return [f"cannot verify fs {filesystem.dir}: '{special}' is not a file system"]
+    if datasets.value(dataset, "mountpoint") != "legacy":
+        return [f"could not verify fs {filesystem.dir}: zfs '{special}' mountpoint is not \"legacy\""]
+    return []
+
+
 def _dataset_problems(call: _Call, configuration: Configuration) -> list[str]:
-    return [
-        f"could not verify zfs dataset {name}: dataset does not exist"
-        for name in configuration.datasets()
-        if call.host.datasets.get(name) is None
-    ]
+    problems = {name: _dataset_problem(call.host, name) for name in configuration.datasets()}
+    return [f"could not verify zfs dataset {name}: {text}" for name, text in problems.items() if text]
+
+
+def _dataset_problem(host: Host, name: str) -> str:
+    dataset = host.datasets.get(name)
+    if dataset is None:
+        return "dataset does not exist"
+    if dataset.type == "volume":
+        return "volume cannot be specified as a dataset"
+    if host.datasets.source(dataset, "mountpoint").startswith("inherited"):
+        return "mountpoint cannot be inherited"
+    return ""
 
 
 def _warn_of_networks(call: _Call, configuration: Configuration) -> None:
@@ -439,7 +464,8 @@ def _check_fresh(call: _Call) -> None:
 def _brand_of(call: _Call, configuration: Configuration) -> Brand:
     name = call.host.zones.store.brand_of(configuration)
     brand = BRANDS.get(name)
-    if brand is None:
+    # SmartOS' virtual machines are vmadm's, with attributes of another kind.
+    if brand is None or (call.host.profile.smartos_zonecfg and name in VIRTUAL_BRANDS):
         raise call.fail(f"installing brand '{name}' is not emulated by illumos-lab")
     return brand
 
@@ -473,12 +499,25 @@ def _run_brand_install(call: _Call, configuration: Configuration, brand: Brand, 
     if not plan.silent:
         call.run.out(f"Preparing image of brand {brand.name}.\n")
     zone_life.pause(host, brand.seconds)
-    host.runtime.create_zone_root(zonepath, brand.name)
-    try:
-        host.packages.populate(host.zone_root(call.zone), brand.name, plan.packages)
-    except (LookupError, OSError) as error:
-        call.run.err(f"ERROR: failed to install package: {error}\n")
+    if plan.image and not zone_images.exists(host, plan.image):
+        call.run.err(f"ERROR: {plan.image}: no such dataset, snapshot, file or directory\n")
         return False
+    host.runtime.create_zone_root(zonepath, brand.name)
+    root = host.zone_root(call.zone)
+    if brand.native:
+        try:
+            host.packages.populate(root, brand.name, plan.packages)
+        except (LookupError, OSError) as error:
+            call.run.err(f"ERROR: failed to install package: {error}\n")
+            return False
+    if plan.image:
+        zone_images.unpack(host, plan.image, root)
+    if plan.unconfigure:
+        zone_images.unconfigure(root)
+    if brand.sysidcfg:
+        zone_images.make_solaris10(host, root, ask=plan.unconfigure)
+    if brand.name in VIRTUAL_BRANDS:
+        zone_images.identify(root, host.zones.require(call.zone).uuid)
     if not plan.silent:
         call.run.out(f"Installation of zone {call.zone} complete.\n")
     return True
@@ -528,18 +567,66 @@ def _clone(call: _Call) -> int:
     _warn_of_shared_settings(call, configuration, origin)
     brand = _brand_of(call, configuration)
     with zones.locked(call.zone):
+        snapshot = _snapshot_of(call, options, origin, configuration)
         zones.set_state(call.zone, INCOMPLETE)
-        _make_zonepath(call, configuration.zonepath)
-        call.run.out(f"Copying {origin.zonepath}...\n")
         zone_life.pause(call.host, brand.seconds / 2)
-        call.host.runtime.create_zone_root(configuration.zonepath, brand.name)
-        packages = call.host.packages
-        there = [package.name for package in packages.all_installed(call.host.zone_root(source))]
-        packages.populate(call.host.zone_root(call.zone), brand.name, there)
-        _copy_files(call.host.zone_root(source), call.host.zone_root(call.zone))
-        _unconfigure(call.host.zone_root(call.zone))
+        if snapshot is None:
+            _make_zonepath(call, configuration.zonepath)
+            call.run.out(f"Copying {origin.zonepath}...\n")
+            zone_images.copy_zone(call.host, origin.zonepath, configuration.zonepath, brand.name)
+        else:
+            _clone_dataset(call, snapshot, configuration.zonepath, brand)
+        _unconfigure(call, brand)
         zones.set_state(call.zone, INSTALLED)
     return _OK
+
+
+def _snapshot_of(
+    call: _Call, options: dict[str, str], origin: Configuration, configuration: Configuration
+) -> str | None:
+    """The snapshot to clone, a new one unless one is named; None when files are to be copied."""
+    datasets = call.host.datasets
+    source = datasets.by_mountpoint(origin.zonepath)
+    parent = datasets.by_mountpoint(configuration.zonepath.rpartition("/")[0] or "/")
+    if "s" in options:
+        named = options["s"]
+        if source is None or named.partition("@")[0] != source.name or datasets.get(named) is None:
+            raise call.fail(f"{named} is no snapshot of zone {origin.name}.")
+        return named
+    taken = call.host.path(GLOBAL, configuration.zonepath).exists()
+    if "m" in options or source is None or parent is None or taken:
+        return None
+    free = (f"{source.name}@SUNWzone{number}" for number in itertools.count(1))
+    name = next(name for name in free if datasets.get(name) is None)
+    datasets.snapshot(name)
+    return name
+
+
+def _clone_dataset(call: _Call, snapshot: str, zonepath: str, brand: Brand) -> None:
+    datasets = call.host.datasets
+    parent, _, name = zonepath.rpartition("/")
+    above = datasets.by_mountpoint(parent or "/")
+    if above is None:
+        raise call.fail(f"the parent directory of {zonepath} is no ZFS file system.")
+    call.run.out(f"Cloning snapshot {snapshot}\n")
+    try:
+        datasets.clone(snapshot, f"{above.name}/{name}")
+    except DatasetError as error:
+        raise call.fail(str(error)) from error
+    call.run.out("Instead of copying, a ZFS clone has been created for this zone.\n")
+    call.host.path(GLOBAL, zonepath).chmod(0o700)
+    call.host.runtime.create_zone_root(zonepath, brand.name, datasets.require(snapshot).contents)
+
+
+def _unconfigure(call: _Call, brand: Brand) -> None:
+    """What the brand's own script does to a copy: take the identity of the original out of it."""
+    root = call.host.zone_root(call.zone)
+    if brand.native:
+        zone_images.unconfigure(root)
+    if brand.ipkg_family:
+        zone_images.close(root)
+    if brand.name in VIRTUAL_BRANDS:
+        zone_images.identify(root, call.host.zones.require(call.zone).uuid)
 
 
 def _warn_of_shared_settings(call: _Call, configuration: Configuration, origin: Configuration) -> None:
@@ -548,25 +635,6 @@ def _warn_of_shared_settings(call: _Call, configuration: Configuration, origin: 
         address = net.address or net.allowed_address
         if address and address in theirs:
             call.run.err(f"WARNING: network address '{address}' is configured in both zones.\n")
-
-
-def _copy_files(source: Path, target: Path) -> None:
-    """Copy what an administrator may have changed: everything outside the image's programs."""
-    names = [name for name in ("etc", "var", "root", "home", "opt", "export") if (source / name).is_dir()]
-    # Links and owners are copied as they are, over what the fresh image holds already.
-    subprocess.run(
-        ["cp", "-a", "--remove-destination", *(source / name for name in names), target], check=True
-    )
-
-
-def _unconfigure(root: Path) -> None:
-    """Take the identity of the original out of a clone."""
-    etc = root / "etc"
-    doomed = [*etc.glob("hostname.*"), *etc.glob("hostname6.*"), *etc.glob("dhcp.*")]
-    doomed += [etc / name for name in ("defaultrouter", "nodename", "resolv.conf")]
-    doomed += [etc / "ipadm/ipadm.conf", etc / "dladm/datalink.conf", etc / "inet/static_routes"]
-    for path in doomed:
-        path.unlink(missing_ok=True)
 
 
 def _uninstall(call: _Call) -> int:
@@ -599,7 +667,7 @@ def _remove_zonepath(call: _Call, zonepath: str) -> None:
     dataset = host.datasets.by_mountpoint(zonepath)
     if dataset is not None:
         try:
-            host.datasets.destroy(dataset.name, True)
+            _destroy_dataset(host, dataset)
         except DatasetError as error:
             call.run.err(f"zoneadm: zone '{call.zone}': {error}\n")
     path = host.root / zonepath.lstrip("/")
@@ -614,6 +682,17 @@ def _remove_zonepath(call: _Call, zonepath: str) -> None:
             "because it contains additional user data.  Only the standard directory\n"
             "entries have been removed.\n"
         )
+
+
+def _destroy_dataset(host: Host, dataset: Dataset) -> None:
+    """Destroy a zonepath's dataset: its clones live on, and a snapshot that was taken for it goes, too."""
+    datasets = host.datasets
+    while clones := datasets.clones(dataset.name):
+        datasets.promote(clones[0].name)
+    origin = dataset.origin
+    datasets.destroy(dataset.name, True)
+    if "@SUNWzone" in origin and not datasets.clones(origin):
+        datasets.destroy(origin)
 
 
 # attach, detach, move, mark ----------------------------------------------------------------------
@@ -653,13 +732,18 @@ def _attach(call: _Call) -> int:
         raise call.fail("zone is incomplete; uninstall required.")
     configuration = _check_configuration(call)
     if "n" in options:
+        if options["n"] != "-" and not call.host.path(GLOBAL, options["n"]).is_file():
+            raise _Failed("zoneadm: could not open manifest path: No such file or directory\n")
         return _OK
     zonepath = call.host.root / configuration.zonepath.lstrip("/")
     manifest = zonepath / "SUNWdetached.xml"
     if not manifest.exists() and "F" not in options:
         raise _Failed(f"zoneadm: could not read manifest: {configuration.zonepath}\n")
     with call.host.zones.locked(call.zone):
-        call.host.runtime.mount_zone_root(configuration.zonepath)
+        try:
+            call.host.runtime.mount_zone_root(configuration.zonepath)
+        except OSError as error:
+            raise call.fail(f"could not mount {configuration.zonepath}/root") from error
         if manifest.exists():
             if "F" in options:
                 manifest.rename(zonepath / "SUNWattached.xml")

@@ -194,6 +194,10 @@ class _Words:
             if running is None:
                 raise IfconfigError(f"{interface}: interface is not under DHCP control")
             self._stack.deactivate(running)
+        elif command == "extend":
+            if running is None:
+                raise IfconfigError(f"{interface}: interface is not under DHCP control")
+            self._stack.host.kernel.renew_dhcp_lease(self._stack.zone, interface)
         else:
             raise IfconfigError(f"dhcp {command}: not emulated by the lab")
 
@@ -201,8 +205,7 @@ class _Words:
         stack, interface = self._stack, self._stack.interfaces[logical(self._name)[0]]
         protocol = "ipv4" if self._v4 else "ipv6"
         interface.properties[protocol, "forwarding"] = "on" if on else "off"
-        if self._v4:
-            stack.host.kernel.set_forwarding(stack.zone, interface.name, on)
+        stack.host.kernel.set_forwarding(stack.zone, interface.name, on, 4 if self._v4 else 6)
 
     def _set_address(self, word: str) -> None:
         new = self._parsed(word)

@@ -17,6 +17,7 @@ class Property:
         default: value when it was never set.
         possible: enumerated values or a range; empty when anything goes.
         settable: ``rw`` rather than ``r-``.
+        several: it has a list of values, to which one can be added.
     """
 
     name: str
@@ -24,9 +25,12 @@ class Property:
     default: str
     possible: str = ""
     settable: bool = True
+    several: bool = False
 
     def accepts(self, value: str, possible: str) -> bool:
-        """Whether a value is among the enumerated ones, or within the range."""
+        """Whether a value is among the enumerated ones, or within the range; of a list, each."""
+        if self.several and "," in value:
+            return all(self.accepts(each, possible) for each in value.split(","))
         if not possible:
             return True
         low, dash, high = possible.partition("-")
@@ -66,7 +70,7 @@ PROPS = (
     Property("recv_buf", "icmp", "8192", "4096-65536"),
     Property("send_buf", "icmp", "8192", "4096-65536"),
     Property("ecn", "tcp", "passive", "never,passive,active"),
-    Property("extra_priv_ports", "tcp", "2049,4045", "1-65535"),
+    Property("extra_priv_ports", "tcp", "2049,4045", "1-65535", several=True),
     Property("largest_anon_port", "tcp", "65535", "32768-65535"),
     Property("max_buf", "tcp", "1048576", "128000-1073741824"),
     Property("recv_buf", "tcp", "128000", "2048-1048576"),
@@ -74,14 +78,14 @@ PROPS = (
     Property("send_buf", "tcp", "49152", "4096-1048576"),
     Property("smallest_anon_port", "tcp", "32768", "1024-65535"),
     Property("smallest_nonpriv_port", "tcp", "1024", "1024-32768"),
-    Property("extra_priv_ports", "udp", "2049,4045", "1-65535"),
+    Property("extra_priv_ports", "udp", "2049,4045", "1-65535", several=True),
     Property("largest_anon_port", "udp", "65535", "32768-65535"),
     Property("max_buf", "udp", "2097152", "65536-1073741824"),
     Property("recv_buf", "udp", "57344", "128-2097152"),
     Property("send_buf", "udp", "57344", "1024-2097152"),
     Property("smallest_anon_port", "udp", "32768", "1024-65535"),
     Property("smallest_nonpriv_port", "udp", "1024", "1024-32768"),
-    Property("extra_priv_ports", "sctp", "2049,4045", "1-65535"),
+    Property("extra_priv_ports", "sctp", "2049,4045", "1-65535", several=True),
     Property("largest_anon_port", "sctp", "65535", "32768-65535"),
     Property("smallest_anon_port", "sctp", "32768", "1024-65535"),
 )

@@ -15,6 +15,7 @@ from illumos_lab.ip.conf import IpadmConf
 from illumos_lab.ip.model import (
     ADDRCONF,
     DEFAULT_V4,
+    DEFAULT_V6,
     DHCP,
     FROM_GZ,
     LOOPBACK,
@@ -43,10 +44,13 @@ class DhcpDetails(Protocol):
 
 
 class DhcpLease(Protocol):
-    """The part of a lease that the routing table shows."""
+    """The part of a lease that the routing table shows, and its name servers."""
 
     @property
     def routers(self) -> tuple[str, ...]: ...
+
+    @property
+    def dns_servers(self) -> tuple[str, ...]: ...
 
 
 class IpStack:
@@ -151,12 +155,25 @@ class IpStack:
             current = self.current(address)
             if current is not None and address.effective:
                 found.append(Connected(current, address.interface))
+                found += [Connected(each, address.interface) for each in self.autoconf(address)]
         return found
 
+    def autoconf(self, address: Address) -> tuple[Interface, ...]:
+        """The addresses that an addrconf object has beside its link-local one."""
+        if address.kind != ADDRCONF or not address.effective:
+            return ()
+        return self.host.kernel.autoconf_addresses(self.zone, address.interface)
+
     def all_routes(self) -> list[Route]:
-        """Routes that were added, and the default routes that came with DHCP."""
+        """Routes that were added, and the default routes that came with DHCP or from routers."""
         routes = []
         kernel = self.host.kernel
+        for address in self.addresses:
+            if address.kind == ADDRCONF:
+                routes += [
+                    Route(DEFAULT_V6, router, address.interface, address.interface)
+                    for router in kernel.autoconf_routers(self.zone, address.interface)
+                ]
         if isinstance(kernel, DhcpDetails):
             for address in self.addresses:
                 lease = kernel.dhcp_info(self.zone, address.interface)
@@ -321,6 +338,9 @@ class IpStack:
                 raise IpadmError(status.ADDR_IN_USE)
             if self._needs_link_local(address, new):
                 raise IpadmError(status.NOT_AVAILABLE)
+        # An address brings the family that it needs.
+        interface.v4 |= address.is_v4
+        interface.v6 |= not address.is_v4
         taken = {a.lif for a in self.on(interface.name) if a.is_v4 == address.is_v4}
         first = 1 if address.zone else 0
         address.lif = next(n for n in range(first, len(taken) + 2) if n not in taken)
@@ -348,6 +368,8 @@ class IpStack:
             elif address.address is not None and address.up:
                 address.duplicate = self._is_duplicate(address.interface, address.address)
                 if not address.duplicate:
+                    if address.kind == ADDRCONF:
+                        self.host.kernel.set_autoconf(self.zone, address.interface, True)
                     self.host.kernel.add_address(self.zone, address.interface, address.address)
 
     def _take_down(self, address: Address) -> None:
@@ -356,6 +378,8 @@ class IpStack:
                 self.host.kernel.stop_dhcp_client(self.zone, address.interface)
             elif address.address is not None and address.effective:
                 self.host.kernel.delete_address(self.zone, address.interface, address.address)
+                if address.kind == ADDRCONF:
+                    self.host.kernel.set_autoconf(self.zone, address.interface, False)
         address.duplicate = False
 
     def _is_duplicate(self, interface: str, new: Interface) -> bool:
@@ -416,7 +440,14 @@ class IpStack:
         """
         if any(other is not address and self._same_ip(other, new) for other in self.addresses):
             raise IpadmError(status.ADDR_IN_USE)
+        up = address.up
         self._take_down(address)
+        # The machine underneath drops routes with the address; illumos keeps those that still lead somewhere.
+        address.up = False
+        self.routes.follow_addresses()
+        address.up = up
+        # One that was worked out has been replaced by hand.
+        address.kind = STATIC if address.kind == ADDRCONF else address.kind
         address.address = new
         self._bring_up(address)
         self.routes.follow_addresses()
@@ -446,9 +477,8 @@ class IpStack:
             conf.write()
 
     def _apply_ifprop(self, interface: IpInterface, protocol: str, name: str, value: str | None) -> None:
-        if (protocol, name) == ("ipv4", "forwarding"):
-            with _machine():
-                self.host.kernel.set_forwarding(self.zone, interface.name, value == "on")
+        if name == "forwarding":
+            self._forward(interface.name, protocol, value == "on")
         interface.properties.pop((protocol, name), None)
         if value is not None:
             interface.properties[protocol, name] = value
@@ -493,14 +523,19 @@ class IpStack:
             # The switch of the whole stack sets that of every interface.
             for interface in self.interfaces.values():
                 interface.properties[protocol, name] = value or "off"
-            if protocol == "ipv4":
-                with _machine():
-                    self.host.kernel.set_forwarding(self.zone, None, value == "on")
+            self._forward(None, protocol, value == "on")
 
-    def set_forwarding(self, on: bool) -> None:
-        """What the method of svc:/network/ipv4-forwarding does."""
+    def _forward(self, interface: str | None, protocol: str, on: bool) -> None:
+        with _machine():
+            if protocol == "ipv4":
+                self.host.kernel.set_forwarding(self.zone, interface, on)
+            elif protocol == "ipv6":
+                self.host.kernel.set_forwarding(self.zone, interface, on, 6)
+
+    def set_forwarding(self, on: bool, protocol: str = "ipv4") -> None:
+        """What the methods of svc:/network/ipv4-forwarding and ipv6-forwarding do."""
         with self.host.lock:
-            self.apply_prop("ipv4", "forwarding", "on" if on else "off")
+            self.apply_prop(protocol, "forwarding", "on" if on else "off")
 
     # Shared-ip zones -----------------------------------------------------------------------------
 

@@ -132,6 +132,7 @@ def _load_nat(context: Context, plane: Plane, path: Path) -> None:
     if not path.is_file():
         return
     plane.rules.clear()
+    context.host.kernel.flush_nat_sessions(context.zone)
     result = load_text(plane.rules, _text(path), resolve=resolver(context.host, context.zone))
     context.note(result.stderr)
     if result.status:

@@ -81,6 +81,8 @@ class Filters:
         plane.enabled = on
         if not on:
             plane.forget()
+            if not from_global:
+                self._host.kernel.flush_nat_sessions(zone)
         if not from_global:
             self.apply(zone)
 

@@ -26,7 +26,7 @@ class Link:
         linkid: its place in every listing.
         over: lower link of a vnic or vlan; empty otherwise.
         mac: address without leading zeros; empty for an etherstub.
-        mac_type: ``fixed``, ``random`` or ``factory, slot N``.
+        mac_type: ``fixed``, ``random``, ``factory, slot N`` or ``vrrp, N/inet``.
         vid: VLAN identifier, 0 when untagged.
         mtu: bytes.
         persistent: datalink.conf has a record of it.

@@ -142,8 +142,8 @@ class LinkTable:
         try:
             self._realise(link)
             self._active[link.name] = link
-            if link.properties.get("protection"):
-                self._apply_protection(link)
+            for name in link.properties.keys() & {"protection", "maxbw"}:
+                self._apply_property(link, name)
         except DladmError:
             return
 
@@ -211,9 +211,19 @@ class LinkTable:
         mac: str | None = None,
         mac_prefix: list[int] | None = None,
         vid: int = 0,
+        vrrp: str = "",
         temporary: bool = False,
     ) -> None:
         """Make a vnic over an active link; without ``mac`` it gets a random one.
+
+        Args:
+            name: its name.
+            over: the lower link.
+            mac: its address.
+            mac_prefix: octets that a random address begins with.
+            vid: VLAN identifier.
+            vrrp: virtual router whose address ``mac`` is, as ``VRID/inet``.
+            temporary: it goes at the next boot.
 
         Raises:
             DladmError: the name or address is taken, the lower link cannot carry it, it is
@@ -231,7 +241,7 @@ class LinkTable:
             VNIC,
             over=over,
             mac=address,
-            mac_type="fixed" if mac else "random",
+            mac_type=f"vrrp, {vrrp}" if vrrp else "fixed" if mac else "random",
             vid=vid,
             mtu=lower.mtu,
         )
@@ -414,8 +424,7 @@ class LinkTable:
             link.properties[prop.name] = values
             if not temporary:
                 self._records[name].properties[prop.name] = values
-        if prop.name in ("protection", "allowed-ips"):
-            self._apply_protection(link)
+        self._apply_property(link, prop.name)
         if not temporary:
             self._write()
 
@@ -433,14 +442,14 @@ class LinkTable:
         if prop.name == "zone":
             if not temporary:
                 raise DladmError(status.NOT_PERSISTENT)
+            self._check_idle(link)
             self._move(link, "")
             return
         if prop.name == "mtu":
             default = self._active[link.over].mtu if link.over else int(prop.default(link))
             self._set_mtu(link, str(default), temporary or name not in self._records)
         link.properties.pop(prop.name, None)
-        if prop.name in ("protection", "allowed-ips"):
-            self._apply_protection(link)
+        self._apply_property(link, prop.name)
         if not temporary and name in self._records:
             self._records[name].properties.pop(prop.name, None)
             self._write()
@@ -450,9 +459,21 @@ class LinkTable:
             raise DladmError(status.NOT_PERSISTENT)
         if zone != "global" and zone not in self._host.stacks:
             raise DladmError(status.INVALID_VALUE)
-        if self.users(link.name) or (not link.zone and self._in_use(link)):
+        if self.users(link.name):
             raise DladmError(status.BUSY)
+        if zone != (link.zone or "global"):
+            self._check_idle(link)
         self._move(link, "" if zone == "global" else zone)
+
+    def _check_idle(self, link: Link) -> None:
+        """A link changes its zone only while no IP interface is on it.
+
+        Raises:
+            DladmError: there is one.
+        """
+        stack = self._host.stacks.get(link.zone or "global")
+        if stack is not None and stack.is_plumbed(link.name):
+            raise DladmError(status.BUSY)
 
     def _set_mtu(self, link: Link, text: str, temporary: bool) -> None:
         if not text.isdigit():
@@ -474,6 +495,14 @@ class LinkTable:
             record = self._records[link.name]
             record.mtu = mtu
             record.properties["mtu"] = [text]
+
+    def _apply_property(self, link: Link, name: str) -> None:
+        """Make a property true on the wire, if it is one that shows there."""
+        if name in ("protection", "allowed-ips"):
+            self._apply_protection(link)
+        elif name == "maxbw" and link.link_class not in (ETHERSTUB, OVERLAY):
+            with _machine():
+                self._host.kernel.set_bandwidth(link.name, int(link.properties.get(name, ["0"])[0]))
 
     def _apply_protection(self, link: Link) -> None:
         if link.link_class == ETHERSTUB:

@@ -71,6 +71,7 @@ class DhcpClient:
         self._lost = lost
         self._lease: Lease | None = None
         self._xid = 0
+        self._stopping = False
         self._wake_read, self._wake_write = os.pipe()
         self._socket = netns.call(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0))
         try:
@@ -89,8 +90,14 @@ class DhcpClient:
 
     def stop(self) -> None:
         """Give the lease back and end."""
+        self._stopping = True
         os.write(self._wake_write, b"x")
         self._thread.join(timeout=5)
+
+    def renew(self) -> None:
+        """Ask at once for the lease to be extended; without a lease nothing changes."""
+        with contextlib.suppress(OSError):
+            os.write(self._wake_write, b"x")
 
     def _close(self) -> None:
         self._socket.close()
@@ -100,7 +107,7 @@ class DhcpClient:
     def _run(self) -> None:
         # The interface may vanish under the client, for example when its zone is halted.
         with contextlib.suppress(OSError):
-            while not self._woken(0):
+            while not self._stopping:
                 lease = self._acquire()
                 if lease is None:
                     break
@@ -109,32 +116,33 @@ class DhcpClient:
 
     def _acquire(self) -> Lease | None:
         attempt = 0
-        while True:
+        while not self._stopping:
             self._xid = secrets.randbits(32)
             wait = _RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)]
             attempt += 1
             self._send(_DISCOVER, {})
             offer = self._receive({_OFFER}, wait)
             if offer is None:
-                if self._woken(0):
-                    return None
                 continue
-            lease = self._request(offer)
+            lease = self._request(offer[1])
             if lease is not None:
                 return lease
+        return None
 
     def _request(self, offer: Lease) -> Lease | None:
         wanted = {50: offer.address.ip.packed, 54: IPv4Address(offer.server).packed}
         self._send(_REQUEST, wanted)
-        return self._receive({_ACK, _NAK}, 4.0)
+        answer = self._receive({_ACK, _NAK}, 4.0)
+        return answer[1] if answer is not None and answer[0] == _ACK else None
 
     def _hold(self, lease: Lease) -> None:
         self._bound(lease)
         self._lease = lease
         while True:
             started = time.monotonic()
-            half = None if lease.seconds is None else lease.seconds / 2
-            if self._woken(half):
+            if not self._stopping:
+                self._sleep(None if lease.seconds is None else lease.seconds / 2)
+            if self._stopping:
                 self._send(_RELEASE, {54: IPv4Address(lease.server).packed}, ciaddr=lease)
                 break
             renewed = self._renew(lease, started)
@@ -148,19 +156,22 @@ class DhcpClient:
         self._lost(lease)
 
     def _renew(self, lease: Lease, started: float) -> Lease | None:
-        assert lease.seconds is not None
-        while time.monotonic() < started + lease.seconds:
+        """The extended lease; None when the server refuses, or when time is over."""
+        wait = 10.0 if lease.seconds is None else min(10.0, lease.seconds / 8)
+        while lease.seconds is None or time.monotonic() < started + lease.seconds:
             self._xid = secrets.randbits(32)
             self._send(_REQUEST, {}, ciaddr=lease)
-            renewed = self._receive({_ACK, _NAK}, min(10.0, lease.seconds / 8))
-            if renewed is not None:
-                return renewed
-            if self._woken(0):
-                return None
+            answer = self._receive({_ACK, _NAK}, wait)
+            if answer is not None:
+                return answer[1] if answer[0] == _ACK else None
+            if self._stopping:
+                return lease
         return None
 
-    def _woken(self, seconds: float | None) -> bool:
-        return bool(wait_readable([self._wake_read], seconds))
+    def _sleep(self, seconds: float | None) -> None:
+        """Wait for a time, or until somebody wants something."""
+        if wait_readable([self._wake_read], seconds):
+            os.read(self._wake_read, 100)
 
     def _send(self, kind: int, options: dict[int, bytes], ciaddr: Lease | None = None) -> None:
         client = ciaddr.address.ip.packed if ciaddr else bytes(4)
@@ -176,18 +187,21 @@ class DhcpClient:
         packet = _udp(client, payload.ljust(300, b"\0"))
         self._socket.sendto(packet, (self._interface, _ETH_P_IP, 0, 0, b"\xff" * 6))
 
-    def _receive(self, kinds: set[int], seconds: float) -> Lease | None:
-        """The first answer to our last message; None after the time, a NAK, or a wake-up."""
+    def _receive(self, kinds: set[int], seconds: float) -> tuple[int, Lease] | None:
+        """The first answer to our last message, with its type; None after the time, or to end."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             watched = [self._socket.fileno(), self._wake_read]
             ready = wait_readable(watched, left)
-            if not ready or self._wake_read in ready:
-                return None
-            found = parse_answer(self._socket.recv(4096), self._xid, self._mac)
-            if found is None or found[0] not in kinds:
+            if self._wake_read in ready:
+                os.read(self._wake_read, 100)
+                if self._stopping:
+                    return None
+            if self._socket.fileno() not in ready:
                 continue
-            return None if found[0] == _NAK else found[1]
+            found = parse_answer(self._socket.recv(4096), self._xid, self._mac)
+            if found is not None and found[0] in kinds:
+                return found
         return None
 
 

@@ -13,13 +13,23 @@ import contextlib
 import itertools
 import re
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, ip_address
 
-from illumos_lab.kernel import Interface, NatRule, Network, OverlayTarget, PacketRule
-from illumos_lab.linux import nft
+from illumos_lab.kernel import (
+    Advertisement,
+    Interface,
+    NatRule,
+    NatSession,
+    Network,
+    OverlayTarget,
+    PacketRule,
+)
+from illumos_lab.linux import arp, autoconf, conntrack, nft
 from illumos_lab.linux.dhcp_client import DhcpClient, Lease
 from illumos_lab.linux.netns import Netns
+from illumos_lab.linux.router_advertisement import RouterAdvertiser
 
 LOOPBACK = "lo0"
 BRIDGE_OPTIONS = "stp_state 0 forward_delay 0 mcast_snooping 0"
@@ -43,16 +53,36 @@ STACK_SYSCTLS = {
     "ipv6/conf/default/addr_gen_mode": "1",
     "ipv6/conf/all/disable_ipv6": "1",
     "ipv6/conf/default/disable_ipv6": "1",
+    # Only an interface with an addrconf address listens to routers.
+    "ipv6/conf/default/accept_ra": "0",
+    "ipv6/conf/default/autoconf": "0",
     # A switch is no router: what it carries is not for the filters of IP.
     "bridge/bridge-nf-call-iptables": "0",
     "bridge/bridge-nf-call-ip6tables": "0",
     "bridge/bridge-nf-call-arptables": "0",
 }
 
+# A connection whose translation was forgotten does not find a new one by itself.
+_NAT_SYSCTLS = {"netfilter/nf_conntrack_tcp_loose": "0"}
+
 # Interfaces get numbers that differ from their peer's: for a pair with one number on both sides Linux
 # takes up to a second to notice that it is connected.
 _FIRST_INDEX = 1000
 _INDEXES_PER_HOST = 1_000_000
+
+_LEAST_BURST = 32768
+
+
+@dataclass
+class _Forwarding:
+    """Which interfaces forward packets of one IP version: by Linux name, and all others."""
+
+    everywhere: bool = False
+    own: dict[str, bool] = field(default_factory=dict)
+
+    def names(self, interfaces: Iterable[str]) -> set[str]:
+        """Those that forward."""
+        return {name for name in interfaces if self.own.get(name, self.everywhere)}
 
 
 @dataclass
@@ -60,8 +90,7 @@ class _Stack:
     """The IP stack of a zone."""
 
     netns: Netns
-    forward_all: bool = False
-    forward: dict[str, bool] = field(default_factory=dict)
+    forwarding: dict[int, _Forwarding] = field(default_factory=lambda: {4: _Forwarding(), 6: _Forwarding()})
     addresses: dict[str, str] = field(default_factory=dict)
     filtered: bool = False
     nat: bool = False
@@ -70,13 +99,18 @@ class _Stack:
 
 @dataclass
 class _Link:
-    """A datalink with an end in some zone's stack."""
+    """A datalink with an end in some zone's stack.
+
+    Attributes:
+        kilobits: most that goes through in a second, each way; 0 for no limit.
+    """
 
     name: str
     linux_name: str
     port: str
     mac: str
     zone: str = "global"
+    kilobits: int = 0
 
 
 @dataclass
@@ -114,6 +148,7 @@ class LinuxKernel:
         self._links: dict[str, _Link] = {}
         self._protection: dict[str, nft.Protection] = {}
         self._dhcp: dict[tuple[str, str], DhcpClient] = {}
+        self._advertisers: dict[tuple[str, str], RouterAdvertiser] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self.create_stack("global")
@@ -130,6 +165,7 @@ class LinuxKernel:
         """Forget a stack; links still in it cease to exist."""
         for key in [key for key in self._dhcp if key[0] == zone]:
             self._dhcp.pop(key).stop()
+        self.set_advertisements(zone, ())
         stack = self._stacks.pop(zone, None)
         if stack is not None:
             stack.netns.close()
@@ -352,6 +388,13 @@ class LinuxKernel:
             )
             self._fabric.nft(nft.protection_table(link.port, self._protection[name]))
 
+    def set_bandwidth(self, name: str, kilobits: int) -> None:
+        with self._lock:
+            link = self._link(name)
+            link.kilobits = kilobits
+            _limit(self._fabric, link.port, kilobits)
+            _limit(self._stack(link.zone).netns, link.linux_name, kilobits)
+
     def _unprotect(self, link: _Link) -> None:
         if self._protection.pop(link.name, None) is not None:
             self._fabric.nft(nft.delete_table(nft.protection_table_name(link.port)))
@@ -373,13 +416,19 @@ class LinuxKernel:
             source, target = self._stack(link.zone).netns, self._stacks[zone].netns
             source.ip(f"link set {link.linux_name} netns {target.path}")
             link.zone = zone
+            if link.kilobits:
+                _limit(target, link.linux_name, link.kilobits)
 
     def _forget_interface(self, zone: str, link: _Link) -> None:
         client = self._dhcp.pop((zone, link.name), None)
         if client is not None:
             client.stop()
+        advertiser = self._advertisers.pop((zone, link.name), None)
+        if advertiser is not None:
+            advertiser.stop()
         stack = self._stack(zone)
-        stack.forward.pop(link.linux_name, None)
+        for forwarding in stack.forwarding.values():
+            forwarding.own.pop(link.linux_name, None)
         stack.addresses = {
             address: name for address, name in stack.addresses.items() if name != link.linux_name
         }
@@ -392,7 +441,7 @@ class LinuxKernel:
             stack.netns.ip(f"link set {name} up")
             if link in self._links:
                 self._fabric.await_running(self._links[link].port)
-            if stack.forward_all:
+            if any(forwarding.everywhere for forwarding in stack.forwarding.values()):
                 self._apply_forwarding(stack)
 
     def unplumb(self, zone: str, link: str) -> None:
@@ -411,8 +460,10 @@ class LinuxKernel:
         stack.addresses[str(address.ip)] = name
         if isinstance(address, IPv4Interface):
             stack.netns.ip(f"addr add {address} broadcast + dev {name}")
+            if link != LOOPBACK:
+                arp.announce(stack.netns, name, self._link(link).mac, address.ip)
             return
-        stack.netns.sysctl({f"ipv6/conf/{name}/accept_ra": "0", f"ipv6/conf/{name}/disable_ipv6": "0"})
+        stack.netns.sysctl({f"ipv6/conf/{name}/disable_ipv6": "0"})
         stack.netns.ip(f"addr add {address} dev {name} nodad")
 
     def delete_address(self, zone: str, link: str, address: Interface) -> None:
@@ -435,30 +486,85 @@ class LinuxKernel:
             return f"{destination} dev {own}"
         return f"{destination} via {gateway}" + (f" dev {self.linux_name(link)}" if link else "")
 
-    def set_forwarding(self, zone: str, link: str | None, on: bool) -> None:
+    def set_forwarding(self, zone: str, link: str | None, on: bool, version: int = 4) -> None:
         with self._lock:
             stack = self._stack(zone)
+            forwarding = stack.forwarding[version]
             if link is None:
-                stack.forward_all = on
-                stack.forward.clear()
+                forwarding.everywhere = on
+                forwarding.own.clear()
             else:
-                stack.forward[self.linux_name(link)] = on
+                forwarding.own[self.linux_name(link)] = on
             self._apply_forwarding(stack)
 
     def _apply_forwarding(self, stack: _Stack) -> None:
         names = {link.linux_name for link in self._links.values() if self._stack(link.zone) is stack}
-        on = {name for name in names if stack.forward.get(name, stack.forward_all)}
-        stack.netns.sysctl({f"ipv4/conf/{name}/forwarding": "1" if name in on else "0" for name in names})
-        stack.netns.nft(nft.forward_table(on))
+        on = {version: forwarding.names(names) for version, forwarding in stack.forwarding.items()}
+        switches = {"ipv6/conf/all/forwarding": "1" if on[6] else "0"}
+        for version, forwards in on.items():
+            for name in names:
+                switches[f"ipv{version}/conf/{name}/forwarding"] = "1" if name in forwards else "0"
+        stack.netns.sysctl(switches)
+        stack.netns.nft(nft.forward_table(on[4], on[6]))
+
+    # IPv6 autoconfiguration ----------------------------------------------------------------------
+    def set_autoconf(self, zone: str, link: str, on: bool) -> None:
+        name = self.linux_name(link)
+        switch = "1" if on else "0"
+        self._stack(zone).netns.sysctl(
+            {
+                f"ipv6/conf/{name}/accept_ra": switch,
+                f"ipv6/conf/{name}/autoconf": switch,
+                # Whether somebody else has an address is looked up among the stacks of the host.
+                f"ipv6/conf/{name}/dad_transmits": "0",
+                f"ipv6/conf/{name}/disable_ipv6": "0",
+            }
+        )
+        if not on:
+            autoconf.forget(self._stack(zone).netns, name)
+
+    def autoconf_addresses(self, zone: str, link: str) -> tuple[Interface, ...]:
+        return autoconf.addresses(self._stack(zone).netns, self.linux_name(link))
+
+    def autoconf_routers(self, zone: str, link: str) -> tuple[str, ...]:
+        return autoconf.routers(self._stack(zone).netns, self.linux_name(link))
+
+    def set_advertisements(self, zone: str, advertisements: tuple[Advertisement, ...]) -> None:
+        with self._lock:
+            for key in [key for key in self._advertisers if key[0] == zone]:
+                self._advertisers.pop(key).stop()
+            for each in advertisements:
+                link = self._link(each.interface)
+                netns = self._stack(zone).netns
+                self._advertisers[zone, link.name] = RouterAdvertiser(
+                    netns, link.linux_name, link.mac, each
+                )
 
     def set_nat(self, zone: str, rules: tuple[NatRule, ...]) -> None:
         with self._lock:
             stack = self._stack(zone)
-            if rules:
+            # Connections are translated as long as there is a table, even one without rules.
+            if rules or stack.nat:
                 stack.netns.nft(nft.nat_table(rules, self._linux_names(stack)))
-            elif stack.nat:
-                stack.netns.nft(nft.delete_table(nft.NAT_TABLE))
-            stack.nat = bool(rules)
+            if rules and not stack.nat:
+                stack.netns.sysctl(_NAT_SYSCTLS)
+                stack.nat = True
+
+    def nat_sessions(self, zone: str) -> tuple[NatSession, ...]:
+        stack = self._stack(zone)
+        if not stack.nat:
+            return ()
+        return tuple(
+            session for each in conntrack.translated(stack.netns) for session in _nat_sessions(each)
+        )
+
+    def flush_nat_sessions(self, zone: str) -> int:
+        stack = self._stack(zone)
+        if not stack.nat:
+            return 0
+        connections = conntrack.translated(stack.netns)
+        conntrack.forget(stack.netns, connections)
+        return sum(len(_nat_sessions(each)) for each in connections)
 
     def set_filter(self, zone: str, rules: tuple[PacketRule, ...], generation: int) -> None:
         with self._lock:
@@ -476,6 +582,10 @@ class LinuxKernel:
         }
 
     # DHCP ----------------------------------------------------------------------------------------
+    def set_unicast_offers(self, zone: str, possible: bool) -> None:
+        table = nft.delete_table(nft.OFFER_TABLE) if possible else nft.offer_table()
+        self._stack(zone).netns.nft(table)
+
     def start_dhcp_client(self, zone: str, link: str) -> None:
         with self._lock:
             if (zone, link) in self._dhcp:
@@ -490,6 +600,12 @@ class LinuxKernel:
                 lambda lease: self._lease_bound(zone, link, lease),
                 lambda lease: self._lease_lost(zone, link, lease),
             )
+
+    def renew_dhcp_lease(self, zone: str, link: str) -> None:
+        with self._lock:
+            client = self._dhcp.get((zone, link))
+        if client is not None:
+            client.renew()
 
     def stop_dhcp_client(self, zone: str, link: str) -> None:
         with self._lock:
@@ -515,6 +631,7 @@ class LinuxKernel:
             f"addr replace {lease.address} broadcast + dev {name}",
             *(f"route append default via {router} dev {name}" for router in lease.routers),
         )
+        arp.announce(netns, name, self._link(link).mac, lease.address.ip)
 
     def _lease_lost(self, zone: str, link: str, lease: Lease) -> None:
         self._learn(link, None)
@@ -542,6 +659,35 @@ class LinuxKernel:
         for zone in list(self._stacks):
             self.destroy_stack(zone)
         self._fabric.close()
+
+
+def _nat_sessions(connection: conntrack.Connection) -> list[NatSession]:
+    """The sessions of a connection: one for each side that is translated."""
+    original, reply = connection.original, connection.reply
+    begun_by = (original.source, original.source_port)
+    asked = (original.destination, original.destination_port)
+    answered_by = (reply.source, reply.source_port)
+    seen_as = (reply.destination, reply.destination_port)
+    sessions = []
+    if connection.destination_changed:
+        sessions.append(NatSession("rdr", connection.protocol, answered_by, asked, begun_by))
+    if connection.source_changed:
+        sessions.append(NatSession("map", connection.protocol, begun_by, seen_as, answered_by))
+    return sessions
+
+
+def _limit(netns: Netns, interface: str, kilobits: int) -> None:
+    """Limit what an interface sends; a machine without a token bucket filter does not."""
+    command = ["tc", "qdisc"]
+    # Without a limit nothing may be there to be deleted.
+    with contextlib.suppress(OSError):
+        if kilobits:
+            # A hundredth of a second at full speed, and at least the largest packets.
+            burst = max(_LEAST_BURST, kilobits * 1000 // 8 // 100)
+            bucket = ["tbf", "rate", f"{kilobits}kbit", "burst", f"{burst}", "latency", "100ms"]
+            netns.run([*command, "replace", "dev", interface, "root", *bucket])
+        else:
+            netns.run([*command, "delete", "dev", interface, "root"])
 
 
 def _far(joint: str) -> str:

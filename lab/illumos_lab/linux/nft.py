@@ -15,6 +15,7 @@ ANY_INTERFACE = "*"
 
 _LARGEST_SEGMENT = 65535
 FORWARD_TABLE = "inet lab_forward"
+OFFER_TABLE = "ip lab_offer"
 
 
 def replace_table(table: str, body: str) -> str:
@@ -52,6 +53,8 @@ def nat_table(rules: Iterable[NatRule], linux_name: dict[str, str]) -> str:
         "prerouting": ("nat hook prerouting priority dstnat", before),
         "postrouting": ("nat hook postrouting priority srcnat", after),
         "clamp": ("filter hook postrouting priority mangle", clamped),
+        # Connections are tracked as long as somebody asks about them, even when no rule is left.
+        "track": ("filter hook prerouting priority mangle", ["ct state untracked accept"]),
     }
     body = ""
     for chain, (hook, lines) in chains.items():
@@ -302,16 +305,31 @@ def _verdict(rule: PacketRule, generation: int) -> str:
 # Forwarding --------------------------------------------------------------------------------------
 
 
-def forward_table(linux_names: Iterable[str]) -> str:
-    """Packets may leave by the named interfaces only.
+def forward_table(v4_names: Iterable[str], v6_names: Iterable[str]) -> str:
+    """Packets may pass between the named interfaces only.
 
     illumos forwards between two interfaces only when both have forwarding on; Linux asks just
-    the one that a packet came in by.
+    the one that a packet came in by, and for IPv6 one switch for all.
     """
-    names = ", ".join(f'"{name}"' for name in sorted(linux_names))
-    accept = f"oifname {{ {names} }} accept\n" if names else ""
+    accept = ""
+    for version, linux_names in ((4, v4_names), (6, v6_names)):
+        names = ", ".join(f'"{name}"' for name in sorted(linux_names))
+        if names:
+            both = f"iifname {{ {names} }} oifname {{ {names} }}"
+            accept += f"meta nfproto ipv{version} {both} accept\n"
     body = f"chain forward {{\ntype filter hook forward priority filter; policy drop;\n{accept}}}\n"
     return replace_table(FORWARD_TABLE, body)
+
+
+# DHCP --------------------------------------------------------------------------------------------
+
+
+def offer_table() -> str:
+    """DHCP servers reach clients that have no address by broadcast only."""
+    # ciaddr, the address that a client has, stands 12 bytes into the BOOTP message, 20 into the datagram.
+    line = "udp sport 67 udp dport 68 @th,160,32 0 ip daddr != 255.255.255.255 drop"
+    body = f"chain output {{\ntype filter hook output priority filter; policy accept;\n{line}\n}}\n"
+    return replace_table(OFFER_TABLE, body)
 
 
 # Link protection ---------------------------------------------------------------------------------

@@ -142,6 +142,25 @@ class LinuxRuntime:
             hostname = ""
         self._start_init(zone, root, hostname or zone)
 
+    def start_guest(self, zone: str, hostname: str) -> Path:
+        if not self._kernel.has_stack(zone):
+            raise OSError(errno.ENXIO, "a virtual machine needs a stack of its own", zone)
+        disk = self._directory / "guests" / zone
+        # What an earlier guest has written is not kept.
+        shutil.rmtree(disk, ignore_errors=True)
+        root = disk / "root"
+        root.mkdir(parents=True)
+        lower, usr = (self._images / tree for tree in image.LINUX)
+        mounts = _mount_root(root, disk, lower, usr)
+        try:
+            self._start_init(zone, root, hostname)
+        except BaseException:
+            for target in reversed(mounts):
+                syscalls.unmount(target)
+            raise
+        self._running[zone].mounts[:0] = mounts
+        return root
+
     def stop_zone(self, zone: str) -> None:
         running = self._running.pop(zone, None)
         if running is None:
@@ -316,9 +335,18 @@ class LinuxRuntime:
             err.decode("utf-8", "surrogateescape"),
         )
 
-    def start(self, zone: str, argv: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    def start(
+        self,
+        zone: str,
+        argv: Sequence[str],
+        log: Path,
+        *,
+        uid: int = 0,
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/",
+    ) -> subprocess.Popen[bytes]:
         with log.open("ab") as file:
-            return self.popen(zone, argv, stdout=file, stderr=file)
+            return self.popen(zone, argv, uid=uid, env=env, cwd=cwd, stdout=file, stderr=file)
 
     def processes(self, zone: str) -> list[int]:
         """Process ids, as this machine counts them, of all processes in a zone but its init."""
@@ -338,11 +366,13 @@ class LinuxRuntime:
         return [pid for pid in found if pid not in init]
 
     # Zone roots ----------------------------------------------------------------------------------
-    def create_zone_root(self, zonepath: str, brand: str) -> None:
+    def create_zone_root(self, zonepath: str, brand: str, saved: str = "") -> None:
         store = self._store(zonepath)
         if store.exists():
             self.destroy_zone_root(zonepath)
         store.mkdir(parents=True)
+        if saved:
+            _copy_layers(self._saved(saved), store)
         (store / "zone.json").write_text(json.dumps({"zonepath": zonepath, "brand": brand}))
         root = self._zone_root(zonepath)
         root.mkdir(parents=True, exist_ok=True)
@@ -353,13 +383,12 @@ class LinuxRuntime:
             return
         store = self._store(zonepath)
         brand = json.loads((store / "zone.json").read_text())["brand"]
-        usr: Path | None = self._images / "zone-usr"
-        if brand in image.SPARSE_BRANDS:
-            usr = None
+        lower, usr = image.trees(brand)
         root = self._zone_root(zonepath)
         root.mkdir(parents=True, exist_ok=True)
         self._mounted[zonepath] = _mount_root(
-            root, store, self._images / "zone", usr, shared_usr=self.root / "usr"
+            *(root, store, self._images / lower, self._images / usr if usr else None),
+            shared_usr=self.root / "usr",
         )
 
     def destroy_zone_root(self, zonepath: str) -> None:
@@ -377,6 +406,18 @@ class LinuxRuntime:
         self._store(zonepath).rename(store)
         place = store / "zone.json"
         place.write_text(json.dumps({**json.loads(place.read_text()), "zonepath": new}))
+
+    def save_zone_root(self, zonepath: str, name: str) -> None:
+        store, target = self._store(zonepath), self._saved(name)
+        if store.exists():
+            target.mkdir(parents=True)
+            _copy_layers(store, target)
+
+    def forget_zone_root(self, name: str) -> None:
+        shutil.rmtree(self._saved(name), ignore_errors=True)
+
+    def _saved(self, name: str) -> Path:
+        return self._directory / "saved" / name
 
     def mount(self, source: Path | None, target: Path, *, read_only: bool = False) -> None:
         if source is None:
@@ -433,6 +474,12 @@ def _overlay(target: Path, lower: Sequence[Path], upper: Path, work: Path) -> No
     if in_user_namespace():
         options += ",userxattr"
     syscalls.mount("overlay", str(target), "overlay", 0, options)
+
+
+def _copy_layers(source: Path, target: Path) -> None:
+    """Copy the upper layers of a root directory, with the marks that overlayfs has put on them."""
+    layers = [source / name for name in ("upper", "usr-upper") if (source / name).exists()]
+    subprocess.run(["cp", "--archive", *layers, target], check=True)
 
 
 def in_user_namespace() -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,9 @@ from illumos_lab import services
 from illumos_lab.ipfilter.state import filters
 from illumos_lab.service import Service
 from illumos_lab.smf import fmri as names
-from illumos_lab.smf.repository import Repository
+from illumos_lab.smf import manifest, methods
+from illumos_lab.smf.manifest import Delivered, ManifestError
+from illumos_lab.smf.repository import Properties, Repository
 from illumos_lab.smf.restarter import Restarter, kill
 
 if TYPE_CHECKING:
@@ -73,11 +76,17 @@ class Smf:
             if self._restarters.get(zone, self) is not None:
                 return
             repository = Repository.load(self._host.zone_root(zone))
-            delivered = services.delivered(self._host.profile, zone, repository.installed)
+            delivered = self._delivered(zone, repository)
             restarter = Restarter(self._host, zone, repository, delivered)
             self._restarters[zone] = restarter
         self._host.packages.make_devices(zone)
         restarter.begin()
+
+    def _delivered(self, zone: str, repository: Repository) -> list[Service]:
+        """The services of a zone: the distribution's, its packages', and those of manifests."""
+        own = services.delivered(self._host.profile, zone, repository.installed)
+        delivered = map(Delivered.from_data, repository.manifests.values())
+        return [*own, *map(methods.service, delivered)]
 
     # What the commands use ---------------------------------------------------------------------
     def restarter(self, zone: str) -> Restarter:
@@ -127,7 +136,7 @@ class Smf:
             restarter = self.restarter(zone)
         except NoRepositoryError:
             repository = Repository.load(self._host.zone_root(zone))
-            delivered = services.delivered(self._host.profile, zone, repository.installed)
+            delivered = self._delivered(zone, repository)
             default = next((each.enabled for each in delivered if each.fmri == fmri), False)
             return repository.enabled.get(fmri, default)
         instance = restarter.instances.get(fmri)
@@ -195,6 +204,62 @@ class Smf:
         if service.fmri in repository.installed:
             repository.forget(service.fmri)
 
+    # Manifests ---------------------------------------------------------------------------------
+    def import_manifest(self, zone: str, text: str) -> list[str]:
+        """Take up the services of a manifest; gives their instances.
+
+        A property that somebody has changed since the last import stays as it is.
+
+        Raises:
+            NoRepositoryError: see `restarter`.
+            ManifestError: it is none, or is about a service that the system itself delivers.
+        """
+        restarter = self.restarter(zone)
+        found = manifest.read(text)
+        with restarter.changed:
+            own = restarter.repository.manifests
+            for delivered in found:
+                if delivered.fmri in restarter.instances and delivered.fmri not in own:
+                    raise ManifestError(f"{delivered.fmri} of the system: not emulated by illumos-lab")
+            for delivered in found:
+                _take_up(restarter.repository, delivered)
+            restarter.repository.save()
+            for delivered in found:
+                restarter.redefine(methods.service(delivered))
+                restarter.request(delivered.fmri, refresh=True)
+        return [delivered.fmri for delivered in found]
+
+    def import_directories(self, zone: str, note: Callable[[str], None]) -> None:
+        """What the service manifest-import does: read manifests that are new or changed since.
+
+        Services whose manifest is gone go as well.
+
+        Args:
+            zone: the zone.
+            note: told what cannot be imported, for the service's log.
+        """
+        repository = self.restarter(zone).repository
+        root = self._host.zone_root(zone)
+        files = {f"/{path.relative_to(root)}": path for path in _manifests(root)}
+        for name in repository.imported.keys() - files.keys():
+            for fmri in repository.imported.pop(name)[1:]:
+                self.delete_service(zone, fmri)
+        for name, path in files.items():
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            if repository.imported.get(name, [""])[0] == digest:
+                continue
+            try:
+                repository.imported[name] = [digest, *self.import_manifest(zone, path.read_text())]
+            except (ManifestError, UnicodeDecodeError) as error:
+                note(f"svccfg import warnings: {name}: {error}")
+        repository.save()
+
+    def delete_service(self, zone: str, fmri: str) -> None:
+        """Stop an instance that a manifest delivered, and forget it."""
+        restarter = self.restarter(zone)
+        restarter.remove(fmri)
+        restarter.repository.forget(fmri)
+
     def _running_from(self, zone_root: Path) -> list[Restarter]:
         with self._lock:
             return [
@@ -202,3 +267,23 @@ class Smf:
                 for zone, restarter in self._restarters.items()
                 if restarter is not None and self._host.zone_root(zone) == zone_root
             ]
+
+
+def _take_up(repository: Repository, delivered: Delivered) -> None:
+    """Write down what a manifest delivers, over what its last version did."""
+    fmri = delivered.fmri
+    own = repository.properties.setdefault(fmri, {})
+    before: Properties = {}
+    if fmri in repository.manifests:
+        before = Delivered.from_data(repository.manifests[fmri]).properties
+    for name, value in before.items():
+        if own.get(name) == value:
+            del own[name]
+    repository.properties[fmri] = delivered.properties | own
+    repository.groups.setdefault(fmri, {}).update(delivered.groups)
+    repository.manifests[fmri] = delivered.as_data()
+
+
+def _manifests(root: Path) -> list[Path]:
+    places = (root / place for place in ("lib/svc/manifest", "var/svc/manifest"))
+    return sorted(path for place in places for path in place.rglob("*.xml"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from illumos_lab.conffile import replace_file
 
@@ -38,6 +39,8 @@ class Repository:
         comments: why an instance was disabled.
         groups: property groups that were added, by entity: name to type.
         properties: properties that were set, by entity; an entity is a service or an instance.
+        manifests: instances that manifests delivered, as `Delivered` keeps them, by FMRI.
+        imported: what the service manifest-import has read: by path a hash of the file, then its instances.
     """
 
     path: Path
@@ -46,6 +49,8 @@ class Repository:
     comments: dict[str, str] = field(default_factory=dict)
     groups: dict[str, dict[str, str]] = field(default_factory=dict)
     properties: dict[str, Properties] = field(default_factory=dict)
+    manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    imported: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, root: Path) -> Repository:
@@ -65,11 +70,15 @@ class Repository:
                 entity: {name: Property(kind, tuple(values)) for name, (kind, values) in items.items()}
                 for entity, items in data["properties"].items()
             },
+            dict(data.get("manifests", {})),
+            dict(data.get("imported", {})),
         )
 
     def forget(self, fmri: str) -> None:
         """Drop an instance that a package added, with its service and all that was set on them."""
-        self.installed.remove(fmri)
+        if fmri in self.installed:
+            self.installed.remove(fmri)
+        self.manifests.pop(fmri, None)
         for entity in (fmri, fmri.rpartition(":")[0]):
             for settings in (self.enabled, self.comments, self.groups, self.properties):
                 settings.pop(entity, None)
@@ -86,5 +95,7 @@ class Repository:
                 entity: {name: [value.type, list(value.values)] for name, value in items.items()}
                 for entity, items in self.properties.items()
             },
+            "manifests": self.manifests,
+            "imported": self.imported,
         }
         replace_file(self.path, json.dumps(data, indent=1) + "\n")

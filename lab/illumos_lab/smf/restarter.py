@@ -12,10 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from subprocess import Popen
 from typing import TYPE_CHECKING
 
-from illumos_lab.service import HOPELESS, Context, Dependency, Method, MethodError, Service
+from illumos_lab.service import HOPELESS, Context, Daemon, Dependency, Method, MethodError, Service
 from illumos_lab.smf import fmri as names
 from illumos_lab.smf.repository import Properties, Property, Repository
 
@@ -59,7 +58,7 @@ class Instance:
     next_state: str = "none"
     since: float = field(default_factory=time.time)
     temporary: bool | None = None
-    process: Popen[bytes] | None = None
+    process: Daemon | None = None
     running: Properties = field(default_factory=dict)
     reason: str = ""
     restart: bool = False
@@ -108,7 +107,7 @@ class Restarter:
         with self.changed:
             self._settle()
 
-    def close(self) -> list[Popen[bytes]]:
+    def close(self) -> list[Daemon]:
         """Stop looking after the services; gives the daemons that still run."""
         with self.changed:
             self._closed = True
@@ -137,6 +136,16 @@ class Restarter:
             self.wait(lambda: instance.state == "disabled" and not instance.busy)
             del self.instances[fmri]
             self._named.clear()
+
+    def redefine(self, service: Service) -> None:
+        """Take up a service, or its new definition; what it ran with stays until it is refreshed."""
+        with self.changed:
+            instance = self.instances.get(service.fmri)
+            if instance is None:
+                self._add(service)
+            else:
+                instance.service = service
+            self._settle()
 
     def is_enabled(self, instance: Instance) -> bool:
         """Whether it should run: by a temporary decision, else by the repository."""
@@ -461,7 +470,7 @@ class Restarter:
         context.daemon = instance.process
         return context
 
-    def _watch(self, instance: Instance, process: Popen[bytes]) -> None:
+    def _watch(self, instance: Instance, process: Daemon) -> None:
         """Restart a service whose daemon ends by itself; give up when it ends at once, repeatedly."""
         born = time.monotonic()
 
@@ -503,7 +512,7 @@ class Restarter:
                 file.write(f"[ {stamp} {text} ]\n")
 
 
-def kill(process: Popen[bytes]) -> None:
+def kill(process: Daemon) -> None:
     """End a daemon: gently, then by force."""
     process.terminate()
     until = time.monotonic() + _KILL_AFTER

@@ -110,7 +110,10 @@ def create_vnic(call: Call) -> int:
         call.require_privilege()
         if mac_fault:
             raise DladmError(mac_fault)
-        call.links.create_vnic(name, over, mac=mac, mac_prefix=prefix, vid=vid, temporary=temporary)
+        vrrp = "/".join(map(str, _vrrp_router(options))) if "V" in options else ""
+        call.links.create_vnic(
+            name, over, mac=mac, mac_prefix=prefix, vid=vid, vrrp=vrrp, temporary=temporary
+        )
         _set_initial(call, name, wanted, temporary)
     except DladmError as error:
         if error.status == status.BUSY:
@@ -137,6 +140,27 @@ def _set_initial(call: Call, name: str, wanted: list[tuple[str, list[str]]], tem
         raise
 
 
+_VRRP_FAMILIES = {"inet": 1, "inet6": 2}
+
+
+def _vrrp_router(options: Options) -> tuple[int, str]:
+    """Virtual router id and address family that ``-V`` and ``-A`` name.
+
+    Raises:
+        UsageError: one is missing or wrong.
+    """
+    vrid, family = options.get("V") or "", options.get("A") or ""
+    if not vrid.isdigit() or not 1 <= int(vrid) <= 255 or family not in _VRRP_FAMILIES:
+        raise UsageError
+    return int(vrid), family
+
+
+def _vrrp_mac(options: Options) -> str:
+    """The address of a virtual router (RFC 5798, section 7.3)."""
+    vrid, family = _vrrp_router(options)
+    return f"0:0:5e:0:{_VRRP_FAMILIES[family]}:{vrid:x}"
+
+
 def _mac_choice(call: Call, options: Options) -> tuple[str | None, list[int] | None, str | None]:
     """What ``-m``, ``-n`` and ``-r`` ask for: an address, a prefix, or a status for later."""
     slot = options.get("n")
@@ -151,8 +175,10 @@ def _mac_choice(call: Call, options: Options) -> tuple[str | None, list[int] | N
     if wanted is None:
         return None, prefix, None
     keyword = next((word for word in _MAC_KEYWORDS if wanted and word.startswith(wanted)), None)
+    if keyword != "vrrp" and ("V" in options or "A" in options):
+        raise UsageError
     if keyword == "vrrp":
-        call.not_emulated("create-vnic -m vrrp")
+        return _vrrp_mac(options), None, None
     if keyword == "factory":
         return None, None, status.NO_FACTORY_MAC
     if keyword is not None:

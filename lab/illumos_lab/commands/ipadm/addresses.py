@@ -197,6 +197,8 @@ def refresh_addr(call: Call) -> int:
     address = _active(call, options, failure)
     if address.kind == ADDRCONF:
         _fail(failure, IpadmError(status.NOT_SUPPORTED))
+    if address.kind == DHCP:
+        call.host.kernel.renew_dhcp_lease(call.stack.zone, address.interface)
     if address.kind == STATIC and address.up:
         # Ask again whether somebody else has the address.
         call.stack.set_up(address, False)
@@ -262,7 +264,10 @@ def show_addr(call: Call) -> int:
             raise Fatal(f"Could not get address: {status.NO_OBJECT}")
     output = call.output(ADDR_FIELDS, options, default=ADDR_DEFAULT)
     for address, is_active in chosen:
-        output.print(_row(call, address, is_active))
+        row = _row(call, address, is_active)
+        output.print(row)
+        for more in call.stack.autoconf(address) if is_active else ():
+            output.print({**row, "ADDR": show_address(more, address.interface)})
     return 0
 
 

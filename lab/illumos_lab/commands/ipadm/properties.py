@@ -182,11 +182,27 @@ def _change_prop(call: Call, *, reset: bool) -> int:
         call.require_authorization()
         prop = _find(props.PROPS, name, protocol)
         if operation:
-            raise Fatal(f"{call.subcommand}: {name}{operation}=: not emulated by the lab")
+            value = _changed_list(call, prop, operation, value or "")
         call.stack.set_prop(prop, None if reset else value, temporary="t" in options)
     except IpadmError as error:
         raise Fatal(f"{call.subcommand}: {name}: {error.status}") from error
     return 0
+
+
+def _changed_list(call: Call, prop: Property, operation: str, values: str) -> str:
+    """The present values of a property with some added (``+``) or taken away (``-``).
+
+    Raises:
+        IpadmError: it has a single value, or one to add is there, or one to take away is not.
+    """
+    if not prop.several:
+        raise IpadmError(status.INVALID_ARGUMENT)
+    present = call.stack.props.get((prop.protocol, prop.name), prop.default).split(",")
+    for value in values.split(","):
+        if (value in present) == (operation == "+"):
+            raise IpadmError(status.EXISTS if operation == "+" else status.NO_VALUE)
+        present = [*present, value] if operation == "+" else [each for each in present if each != value]
+    return ",".join(present)
 
 
 def show_prop(call: Call) -> int:
