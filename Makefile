@@ -49,6 +49,10 @@ docs-lab: $(INSTALLED) ## write docs/lab.md: what the lab emulates, out of its c
 	@$(VENV)/bin/illumos-lab docs >docs/lab.md.new
 	@mv docs/lab.md.new docs/lab.md
 
+.PHONY: docs-properties
+docs-properties: $(INSTALLED) ## write the tables of properties in docs/, out of the provider's models
+	@$(PYTHON) -m pulumi_illumos_provider.documentation docs/*.md
+
 # --- Checks and tests ------------------------------------------------------------------------------
 
 .PHONY: check

@@ -249,6 +249,18 @@ class Zone(_Resource, module="illumos", name="Zone"):
     state: pulumi.Output[str]
 
 
+class PortForward(_Resource, module="illumos", name="PortForward"):
+    """Ports of a router's public address that lead to a zone behind it."""
+
+    _token = "illumos:index:PortForward"
+
+    host: pulumi.Output[str]
+    router: pulumi.Output[str]
+    name: pulumi.Output[str]
+    public_address: pulumi.Output[str]
+    target_address: pulumi.Output[str]
+
+
 # Names -------------------------------------------------------------------------------------------
 
 

@@ -34,6 +34,7 @@ class Step:
             such as a link that is still busy after its zone halted.
         pause: seconds between two attempts.
         remedy: what the user can do when the step fails.
+        warns: what its command writes to its standard error is for the user, although it succeeds.
     """
 
     say: str
@@ -43,6 +44,7 @@ class Step:
     attempts: int = 1
     pause: float = 1.0
     remedy: str = ""
+    warns: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from typing import Any, Final, Protocol, get_args, get_origin
 from pydantic import TypeAdapter, WithJsonSchema
 
 from pulumi_illumos_provider import __version__
+from pulumi_illumos_provider.components import COMPONENTS
+from pulumi_illumos_provider.components.component import Component
 from pulumi_illumos_provider.engine import config, shapes
 from pulumi_illumos_provider.model import common
 from pulumi_illumos_provider.model.base import Change, Inputs, Outputs, Properties
@@ -108,18 +110,21 @@ def text() -> str:
     Raises:
         SchemaError: a resource, a property or a value of an enum has no description.
     """
-    return json.dumps(build(KINDS), indent=2) + "\n"
+    return json.dumps(build(KINDS, COMPONENTS), indent=2) + "\n"
 
 
-def build(kinds: Mapping[str, Kind[Any, Any]]) -> dict[str, Any]:
-    """The schema of a package with these kinds of resources.
+def build(
+    kinds: Mapping[str, Kind[Any, Any]], components: Mapping[str, Component] | None = None
+) -> dict[str, Any]:
+    """The schema of a package with these kinds of resources, and these components.
 
     Raises:
         SchemaError: a resource, a property or a value of an enum has no description.
     """
     types = _Types()
     settings = _settings(types)
-    resources = {token: _resource(kind, types) for token, kind in sorted(kinds.items())}
+    resources = {token: _resource(kind, types) for token, kind in kinds.items()}
+    resources |= {token: _component(component, types) for token, component in (components or {}).items()}
     return {
         **_PACKAGE,
         "language": _LANGUAGES,
@@ -132,7 +137,7 @@ def build(kinds: Mapping[str, Kind[Any, Any]]) -> dict[str, Any]:
             ),
             "inputProperties": settings,
         },
-        "resources": resources,
+        "resources": dict(sorted(resources.items())),
     }
 
 
@@ -211,11 +216,22 @@ def _resource(kind: Kind[Any, Any], types: _Types) -> dict[str, Any]:
     inputs: type[Inputs] = kind.inputs
     outputs: type[Outputs] = kind.outputs
     return {
-        "description": _page(kind),
+        "description": _page(inputs, _import(kind)),
         "inputProperties": _properties(inputs, types, top=True),
         "requiredInputs": _required(inputs),
         "properties": _properties(outputs, types),
         "required": _required(outputs),
+    }
+
+
+def _component(component: Component, types: _Types) -> dict[str, Any]:
+    return {
+        "description": _page(component.inputs),
+        "isComponent": True,
+        "inputProperties": _properties(component.inputs, types),
+        "requiredInputs": _required(component.inputs),
+        "properties": _properties(component.outputs, types),
+        "required": _required(component.outputs),
     }
 
 
@@ -251,11 +267,15 @@ def _required(model: type[Properties]) -> list[str]:
     return [model.property_name(name) for name, info in model.model_fields.items() if info.is_required()]
 
 
-def _page(kind: Kind[Any, Any]) -> str:
-    """A resource's page in the registry."""
-    description: str = getattr(kind.inputs, "DESCRIPTION", "") or _first_paragraph(kind.inputs)
-    examples: Iterable[Example] = getattr(kind.inputs, "EXAMPLES", ())
-    parts = [description.strip(), *_examples(examples), _import(kind)]
+def _page(inputs: type[Properties], *more: str) -> str:
+    """A resource's page in the registry.
+
+    Args:
+        more: what comes after the examples.
+    """
+    description: str = getattr(inputs, "DESCRIPTION", "") or _first_paragraph(inputs)
+    examples: Iterable[Example] = getattr(inputs, "EXAMPLES", ())
+    parts = [description.strip(), *_examples(examples), *more]
     return "\n\n".join(parts) + "\n"
 
 
@@ -275,9 +295,12 @@ def _examples(examples: Iterable[Example]) -> list[str]:
 
 
 def _import(kind: Kind[Any, Any]) -> str:
+    places = [f"the name of the {part.replace('_', ' ')}" for part in kind.parts[:-1]]
+    named = ", ".join(["the host as the provider or the resource names it", *places])
+    form = "/".join(["HOST", *(part.upper() for part in kind.parts[:-1]), "NAME_ON_HOST"])
     return (
-        "## Import\n\nThe id is the host as the provider or the resource names it, a slash, and the name "
-        f"on the host:\n\n```sh\n$ pulumi import {kind.token} NAME HOST/NAME_ON_HOST\n```"
+        f"## Import\n\nThe id is {named}, and the name on the host, with slashes between them:\n\n"
+        f"```sh\n$ pulumi import {kind.token} NAME {form}\n```"
     )
 
 

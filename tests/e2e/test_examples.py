@@ -6,7 +6,13 @@ from pulumi_illumos_provider.model import examples
 
 EXAMPLES = [
     (language, example)
-    for example in (*examples.ETHERSTUB, *examples.ROUTER_ZONE, *examples.ZONE)
+    for example in (
+        *examples.ETHERSTUB,
+        *examples.ROUTER_ZONE,
+        *examples.ZONE,
+        *examples.PORT_FORWARD,
+        *examples.VIRTUAL_DATACENTER,
+    )
     for language in ("python", "yaml")
 ]
 

@@ -210,6 +210,12 @@ def test_a_filter_waits_for_the_routers_own_rules(host):
     assert put(host, fragments.ROUTER, block, kind=FILTER).status == 0
     assert config(host, FILTER).splitlines()[1:-1] == [block, admit]
     assert [line.split()[0] for line in listed()] == ["block", "pass"]
+    # The same rules in another order are another filter.
+    out = "pass out quick on p0 from any to any keep state"
+    later = "pass in on p0 proto icmp from any to any"
+    for rules in ([block, out, later], [later, block, out]):
+        assert put(host, fragments.ROUTER, *rules, kind=FILTER).status == 0
+        assert listed()[:3] == [out, *(rule for rule in rules if rule != out)]
     carry_out(host, fragments.remove(FILTER, "gw", ROOT, fragments.ROUTER)).check()
     assert listed() == []
     assert names(host, FILTER) == ["50-forward-a"]

@@ -39,6 +39,7 @@ _PROGRAMS = {
     "/sbin/zpool": "zpool",
     # The machine and its users
     "/sbin/uname": "uname",
+    "/usr/bin/digest": "digest",
     "/usr/bin/pfexec": "pfexec",
     "/usr/bin/profiles": "profiles",
     "/usr/bin/getent": "getent",

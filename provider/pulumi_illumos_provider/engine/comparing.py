@@ -90,7 +90,7 @@ def diff(
                 verb,
                 # The id holds the host and the name.
                 replace=found.change is Change.REPLACE or name in ("host", "name"),
-                reboot=found.change is Change.REBOOT,
+                reboot=found.change.stops,
                 of_inputs=of_inputs,
             )
         )

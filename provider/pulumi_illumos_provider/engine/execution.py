@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from pulumi_illumos_provider.engine.failing import Interrupted, TimedOut
 from pulumi_illumos_provider.engine.listening import Listener
-from pulumi_illumos_provider.plan import Probes, Results, Step
+from pulumi_illumos_provider.plan import Completed, Probes, Results, Step
 
 TICK: Final = 3.0
 """Seconds between two notes on a step that runs."""
@@ -29,6 +29,10 @@ class StepEvent(Protocol):
     @property
     def step(self) -> Step:
         """The step."""
+
+    @property
+    def completed(self) -> Completed | None:
+        """How its command ended, when it was run."""
 
 
 class HostAccess(Protocol):
@@ -93,6 +97,8 @@ class Outcome:
         self._step = None
         if event.kind == "done":
             self.changed = True
+            if event.step.warns and event.completed is not None and event.completed.stderr.strip():
+                self.listener.warn(event.completed.stderr.strip())
 
     async def tick(self) -> None:
         """Tell every few seconds how long the step at hand has been running."""

@@ -177,7 +177,7 @@ class Operations:
         wanted, target = self._wanted(kind, news)
         deadline = Deadline(within, f"creating {target}")
         async with self._alone(target):
-            now = await self._observe(kind, target, deadline)
+            now = await self._observe(kind, target, deadline, wanted)
             plan = kind.plan(wanted, now, owner, None)
             _warn(listener, plan.warnings)
             outcome = await self._reach().apply(target.key, plan.steps, listener, deadline)
@@ -204,7 +204,7 @@ class Operations:
         assert error is not None
         reasons = [news.redact(describe(error))]
         try:
-            after = await self._look(kind, target)
+            after = await self._look(kind, target, wanted)
             state = kind.read(target.host, target.name, after)
         except ProviderError as lost:
             if not outcome.begun:
@@ -248,7 +248,7 @@ class Operations:
         if not replacing:
             deadline = Deadline(within, f"previewing {target}")
             with _about(target):
-                now = await self._observe(kind, target, deadline)
+                now = await self._observe(kind, target, deadline, wanted)
                 try:
                     plan = kind.plan(wanted, now, owner, None)
                 except Refused as refusal:
@@ -375,7 +375,7 @@ class Operations:
         wanted = self._wanted_at(kind, news, target)
         deadline = Deadline(within, f"updating {target}")
         async with self._alone(target):
-            now = await self._observe(kind, target, deadline)
+            now = await self._observe(kind, target, deadline, wanted)
             plan = kind.plan(wanted, now, owner, read_state(kind, olds.known))
             _warn(listener, plan.warnings)
             outcome = await self._reach().apply(target.key, plan.steps, listener, deadline)
@@ -416,7 +416,8 @@ class Operations:
             wanted = self._wanted_at(kind, news, target)
             with _about(target):
                 self._claim(kind, target, wanted)
-                now = await self._observe(kind, target, Deadline(within, f"previewing {target}"))
+                deadline = Deadline(within, f"previewing {target}")
+                now = await self._observe(kind, target, deadline, wanted)
                 try:
                     warnings = kind.plan(wanted, now, owner, read_state(kind, olds.known)).warnings
                 except Refused as refusal:
@@ -531,18 +532,20 @@ class Operations:
             )
         return self._executor
 
-    async def _observe(self, kind: AnyKind, target: Target, deadline: Deadline) -> Snapshot:
+    async def _observe(
+        self, kind: AnyKind, target: Target, deadline: Deadline, wanted: Inputs | None = None
+    ) -> Snapshot:
         if self._reach().interrupted:
             raise Interrupted(f"{target}: cancelled before anything was done")
         try:
             async with asyncio.timeout(deadline.remaining()):
-                return await self._look(kind, target)
+                return await self._look(kind, target, wanted)
         except TimeoutError:
             raise deadline.error("asking the host") from None
 
-    async def _look(self, kind: AnyKind, target: Target) -> Snapshot:
+    async def _look(self, kind: AnyKind, target: Target, wanted: Inputs | None = None) -> Snapshot:
         assert self._hosts is not None
-        results = await self._hosts.read(target.key, kind.probes(target.name))
+        results = await self._hosts.read(target.key, kind.probes(target.name, wanted))
         return kind.observe(target.name, results)
 
     async def _read_back(

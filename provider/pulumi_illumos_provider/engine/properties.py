@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from google.protobuf import struct_pb2
 
+from pulumi_illumos_provider.components.given import Given
 from pulumi_illumos_provider.errors import Failure
 
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
@@ -172,6 +173,38 @@ def carry(
     return result
 
 
+def trace(
+    struct: struct_pb2.Struct,
+    dependencies: Mapping[str, Iterable[str]] | None = None,
+    *,
+    everything: Iterable[str] = (),
+) -> Given:
+    """Read a property bag with what is known of every value in it: for values that are passed on.
+
+    Args:
+        dependencies: URNs by property, for those that do not carry their own.
+        everything: URNs of resources that every property depends on.
+    """
+    base = frozenset(everything)
+    properties = {}
+    for key, value in struct.fields.items():
+        given = _trace(value, False, base)
+        if given.all_dependencies == base:
+            given = _trace(value, False, base.union((dependencies or {}).get(key, ())))
+        properties[key] = given
+    return Given({key: given for key, given in properties.items() if not given.absent}, dependencies=base)
+
+
+def untrace(values: Mapping[str, Given], secret: Iterable[str] = ()) -> struct_pb2.Struct:
+    """Write a property bag; what has something secret inside is secret as a whole.
+
+    Args:
+        secret: names of further secret properties.
+    """
+    hidden = {name for name, given in values.items() if given.holds_secret}
+    return encode({name: _plain(given) for name, given in values.items()}, hidden.union(secret))
+
+
 class _Decoding:
     """One pass over a bag, collecting what is not plain in it."""
 
@@ -247,6 +280,50 @@ class _Decoding:
             return None
         self.failures.append(Failure(path, "is of a kind that this provider does not know"))
         return None
+
+
+def _trace(value: struct_pb2.Value, secret: bool, dependencies: frozenset[str]) -> Given:
+    kind = value.WhichOneof("kind")
+    if kind == "list_value":
+        items = tuple(_trace(item, secret, dependencies) for item in value.list_value.values)
+        return Given(items, secret=secret, dependencies=dependencies)
+    if kind == "struct_value":
+        return _trace_object(value, secret, dependencies)
+    decoding = _Decoding()
+    plain = decoding.value(value, "", "", secret)
+    return Given(plain, not decoding.unknown, secret, dependencies)
+
+
+def _trace_object(value: struct_pb2.Value, secret: bool, dependencies: frozenset[str]) -> Given:
+    fields, signature = value.struct_value.fields, _signature(value)
+    if signature == _SECRET:
+        return _trace(fields["value"], True, dependencies)
+    if signature == _OUTPUT:
+        secret = secret or ("secret" in fields and fields["secret"].bool_value)
+        if "dependencies" in fields:
+            urns = fields["dependencies"].list_value.values
+            dependencies = dependencies.union(urn.string_value for urn in urns)
+        if "value" not in fields:
+            return Given(None, False, secret, dependencies)
+        return _trace(fields["value"], secret, dependencies)
+    if signature is not None:
+        decoding = _Decoding()
+        plain = decoding.value(value, "", "", secret)
+        return Given(plain, not decoding.unknown, secret, dependencies)
+    properties = {key: _trace(item, secret, dependencies) for key, item in fields.items()}
+    present = {key: given for key, given in properties.items() if not given.absent}
+    return Given(present, secret=secret, dependencies=dependencies)
+
+
+def _plain(given: Given) -> Any:
+    """A value for `encode`."""
+    if not given.known:
+        return COMPUTED
+    if isinstance(given.value, Mapping):
+        return {name: _plain(part) for name, part in given.value.items()}
+    if isinstance(given.value, tuple):
+        return [_plain(part) for part in given.value]
+    return given.value
 
 
 def _encode(value: Any) -> struct_pb2.Value:

@@ -16,15 +16,19 @@ from typing import Any, Final, NoReturn, TypeVar
 import grpc
 import grpc.aio
 from google.protobuf import any_pb2, empty_pb2, struct_pb2
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
+from google.protobuf.message import Message
+from pulumi.runtime.proto import errors_pb2, plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from pulumi_illumos_provider import __version__
+from pulumi_illumos_provider.components import COMPONENTS
+from pulumi_illumos_provider.components.component import Component
 from pulumi_illumos_provider.engine import config
 from pulumi_illumos_provider.engine.checking import Naming, check_inputs
 from pulumi_illumos_provider.engine.comparing import Diff
+from pulumi_illumos_provider.engine.constructing import InvalidInputs, construct
 from pulumi_illumos_provider.engine.engine_log import EngineLog
 from pulumi_illumos_provider.engine.execution import HostAccess
-from pulumi_illumos_provider.engine.failing import PartialFailure, describe
+from pulumi_illumos_provider.engine.failing import Interrupted, PartialFailure, describe
 from pulumi_illumos_provider.engine.operations import AnyKind, Operations
 from pulumi_illumos_provider.engine.properties import (
     Bag,
@@ -100,6 +104,8 @@ def _clean(method: _Method) -> _Method:
             except PartialFailure as failure:
                 kind = self._kinds.get(request.type or _urn_type(request.urn))
                 await _abort_unfinished(context, request, failure, kind)
+            except InvalidInputs as invalid:
+                await _abort_invalid(context, invalid)
             except Refused as refusal:
                 code, text = grpc.StatusCode.FAILED_PRECONDITION, str(refusal)
             except ProviderError as error:
@@ -123,6 +129,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         log: the engine's log.
         schema: gives the package schema.
         environment: variables for the configuration; the process's own when left out.
+        components: components by type token.
     """
 
     def __init__(
@@ -132,6 +139,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         log: EngineLog,
         schema: Callable[[], str],
         environment: Mapping[str, str] | None = None,
+        components: Mapping[str, Component] = COMPONENTS,
     ) -> None:
         self.busy = Busy()
         """What the servicer is doing."""
@@ -140,7 +148,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         self._log = log
         self._schema = schema
         self._environment = environment
+        self._components = components
         self._configured: Operations | None = None
+        self._reference = ""
         self._existing: set[str] = set()
         self._interrupted = False
 
@@ -243,6 +253,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         settings = checked.configuration
         hosts = None if settings is None else self._connect(settings)
         self._configured = Operations(hosts, settings.host if settings else None)
+        self._reference = f"{request.urn}::{request.id}" if request.urn and request.id else ""
         if self._interrupted:
             self._configured.interrupt()
         return provider_pb2.ConfigureResponse(
@@ -374,6 +385,20 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         )
         return empty_pb2.Empty()
 
+    # Components
+
+    @_clean
+    async def Construct(
+        self, request: provider_pb2.ConstructRequest, context: Any
+    ) -> provider_pb2.ConstructResponse:
+        """Declare the resources that a component is made of."""
+        component = self._components.get(request.type)
+        if component is None:
+            await _unimplemented(context, f"illumos has no component {request.type!r}")
+        if self._interrupted:
+            raise Interrupted(f"{request.name}: the engine has asked to stop")
+        return await construct(component, request, self._reference)
+
     # What this provider does not have
 
     @_clean
@@ -387,11 +412,6 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     async def Call(self, request: provider_pb2.CallRequest, context: Any) -> NoReturn:
         """No methods."""
         await _unimplemented(context, f"illumos has no method {request.tok!r}")
-
-    @_clean
-    async def Construct(self, request: provider_pb2.ConstructRequest, context: Any) -> NoReturn:
-        """No components."""
-        await _unimplemented(context, f"illumos has no component {request.type!r}")
 
     @_clean
     async def Parameterize(self, request: provider_pb2.ParameterizeRequest, context: Any) -> NoReturn:
@@ -522,11 +542,26 @@ async def _abort_unfinished(
     )
 
 
+async def _abort_invalid(context: Any, invalid: InvalidInputs) -> NoReturn:
+    """Report a component's invalid inputs, each with its property."""
+    detail = errors_pb2.InputPropertiesError(
+        errors=[
+            errors_pb2.InputPropertiesError.PropertyError(
+                property_path=failure.property, reason=failure.reason
+            )
+            for failure in invalid.failures
+        ]
+    )
+    await _abort_detailed(context, grpc.StatusCode.INVALID_ARGUMENT, "its inputs are not valid", detail)
+
+
 async def _abort_with(context: Any, detail: provider_pb2.ErrorResourceInitFailed) -> NoReturn:
-    text = "\n".join(detail.reasons)
+    await _abort_detailed(context, grpc.StatusCode.UNKNOWN, "\n".join(detail.reasons), detail)
+
+
+async def _abort_detailed(context: Any, code: grpc.StatusCode, text: str, detail: Message) -> NoReturn:
     packed = any_pb2.Any()
     packed.Pack(detail)
-    code = grpc.StatusCode.UNKNOWN
     status = status_pb2.Status(code=code.value[0], message=text, details=[packed])
     await context.abort(code, text, ((_DETAILS, status.SerializeToString()),))
     raise AssertionError("abort raises")

@@ -9,6 +9,9 @@ from typing import Final
 SHOWN_LIMIT: Final = 300
 """Characters of a command line that a message shows."""
 
+_SCRIPT_LINES: Final = 4
+"""Lines of a script that a message shows; the step says what a longer one is for."""
+
 _CHUNK: Final = 4096
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./:@%+,=-]+")
 
@@ -53,9 +56,14 @@ def feed(text: str) -> str:
 
 def shown(argv: Sequence[str]) -> str:
     """A command line for people: on one line, quoted where needed, cut where it is long."""
-    words = [
-        word if _PLAIN.fullmatch(word) else "'" + " ".join(word.split()).replace("'", "'\\''") + "'"
-        for word in argv
-    ]
-    line = " ".join(words)
+    line = " ".join(map(_shown, argv))
     return line if len(line) <= SHOWN_LIMIT else line[: SHOWN_LIMIT - 3] + "..."
+
+
+def _shown(word: str) -> str:
+    if _PLAIN.fullmatch(word):
+        return word
+    lines = len(word.strip().splitlines())
+    if lines > _SCRIPT_LINES:
+        return f"'(a script of {lines} lines)'"
+    return "'" + " ".join(word.split()).replace("'", "'\\''") + "'"

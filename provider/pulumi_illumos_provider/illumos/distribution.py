@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from pulumi_illumos_provider.illumos import brands
+from pulumi_illumos_provider.illumos.brands import Brand, Family
 from pulumi_illumos_provider.plan import Command, sh
 
 IDENTIFY = sh(
@@ -37,6 +39,29 @@ class Dnsmasq:
 
 
 @dataclass(frozen=True)
+class Haproxy:
+    """How a distribution packages haproxy.
+
+    Attributes:
+        package: package name.
+        fmri: service.
+        program: path of the program.
+        config: path of its configuration.
+        reloads: its service has a refresh method, by which connections go on; else it is restarted.
+        uid: account that reads the keys: root, or the one that the service starts as.
+        user: account and group to change to after the start, when the configuration must say so.
+    """
+
+    package: str
+    fmri: str
+    program: str
+    config: str
+    reloads: bool
+    uid: int = 0
+    user: str | None = None
+
+
+@dataclass(frozen=True)
 class Distribution:
     """One illumos distribution.
 
@@ -45,28 +70,40 @@ class Distribution:
         zones: directory that zones are made in.
         brand: default brand of a zone.
         router_brand: default brand of a router zone.
-        native_brands: brands with illumos userland and SMF, which we can configure from their files.
-        templates: brand -> template to create from, where a blank configuration does not do.
+        brands: the brands that it can have, by name.
         ipfilter_package: package name.
         install_package: command that installs a package in the global zone.
         router_install: options of ``zoneadm install`` for a router zone with these packages.
-        dnsmasq: its packaging.
+        dnsmasq, haproxy: their packaging.
         memory_is_rctl: zonecfg keeps the physical memory cap as a resource control.
+        net_properties: a net resource can have global-nic, mac-addr, vlan-id and free properties.
         zones_need_dataset: the parent of a zonepath must be a mounted ZFS dataset.
+        guest_files_inside: files that attributes of a virtual machine name are below its zone's root.
     """
 
     name: str
     zones: str
     brand: str
     router_brand: str
-    native_brands: frozenset[str]
-    templates: dict[str, str]
+    brands: Mapping[str, Brand]
     ipfilter_package: str
     install_package: Callable[[str], Command]
     router_install: Callable[[tuple[str, ...]], tuple[str, ...]]
     dnsmasq: Dnsmasq
+    haproxy: Haproxy
     memory_is_rctl: bool = False
+    net_properties: bool = False
     zones_need_dataset: bool = True
+    guest_files_inside: bool = False
+
+    def known(self, brand: str) -> Brand:
+        """What is known of a brand; of one that the distribution does not ship, only its name."""
+        return self.brands.get(brand) or Brand(brand, Family.OTHER)
+
+    @property
+    def native_brands(self) -> frozenset[str]:
+        """Brands with illumos userland and SMF, which are set up from their files."""
+        return frozenset(name for name, brand in self.brands.items() if brand.native)
 
 
 def _pkg_install(package: str) -> Command:
@@ -91,8 +128,7 @@ OMNIOS = Distribution(
     zones="/zones",
     brand="lipkg",
     router_brand="lipkg",
-    native_brands=frozenset({"ipkg", "lipkg", "sparse", "pkgsrc", "illumos"}),
-    templates={},
+    brands=brands.OMNIOS,
     ipfilter_package="network/ipfilter",
     install_package=_pkg_install,
     router_install=_ips_extras,
@@ -104,7 +140,16 @@ OMNIOS = Distribution(
         lease_file="/var/opt/ooce/dnsmasq/dnsmasq.leases",
         uid=56,
     ),
+    haproxy=Haproxy(
+        package="ooce/server/haproxy",
+        fmri="svc:/ooce/network/haproxy:default",
+        program="/opt/ooce/sbin/haproxy",
+        config="/etc/opt/ooce/haproxy/haproxy.cfg",
+        reloads=False,
+        uid=72,
+    ),
     memory_is_rctl=True,
+    net_properties=True,
 )
 
 TRIBBLIX = Distribution(
@@ -112,13 +157,7 @@ TRIBBLIX = Distribution(
     zones="/export/zones",
     brand="sparse-root",
     router_brand="whole-root",
-    native_brands=frozenset({"sparse-root", "whole-root", "alien-root", "appstack"}),
-    templates={
-        "sparse-root": "TRIBsparse",
-        "whole-root": "TRIBwhole",
-        "alien-root": "TRIBalien",
-        "appstack": "TRIBappstack",
-    },
+    brands=brands.TRIBBLIX,
     ipfilter_package="TRIBnet-ipfilter",
     install_package=_zap_install,
     router_install=_tribblix_extras,
@@ -131,7 +170,16 @@ TRIBBLIX = Distribution(
         uid=132,
         user="dnsmasq",
     ),
+    haproxy=Haproxy(
+        package="TRIBblix-haproxy2",
+        fmri="svc:/network/haproxy2:default",
+        program="/opt/tribblix/haproxy/sbin/haproxy",
+        config="/etc/haproxy/haproxy.cfg",
+        reloads=True,
+        user="haproxy",
+    ),
     zones_need_dataset=False,
+    guest_files_inside=True,
 )
 
 OPENINDIANA = Distribution(
@@ -139,8 +187,7 @@ OPENINDIANA = Distribution(
     zones="/zones",
     brand="ipkg",
     router_brand="ipkg",
-    native_brands=frozenset({"ipkg", "nlipkg"}),
-    templates={},
+    brands=brands.OPENINDIANA,
     ipfilter_package="network/ipfilter",
     install_package=_pkg_install,
     router_install=_ips_extras,
@@ -151,6 +198,14 @@ OPENINDIANA = Distribution(
         config="/etc/dnsmasq.conf",
         lease_file="/var/dnsmasq/dnsmasq.leases",
         uid=1,
+    ),
+    haproxy=Haproxy(
+        package="web/loadbalancer/haproxy",
+        fmri="svc:/network/haproxy:default",
+        program="/usr/sbin/haproxy",
+        config="/etc/haproxy/haproxy.cfg",
+        reloads=True,
+        user="haproxy",
     ),
 )
 

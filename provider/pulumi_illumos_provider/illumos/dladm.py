@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 
 from pulumi_illumos_provider.illumos import ofmt
 from pulumi_illumos_provider.illumos.listing import not_listed
@@ -17,7 +18,15 @@ SHOW_VNICS = sh(
     f"{DLADM} show-vnic -p -o link,over,macaddress,vid"
 )
 SHOW_PROTECTION = Command(
-    (DLADM, "show-linkprop", "-c", "-o", "link,property,value", "-p", "zone,protection,allowed-ips")
+    (
+        DLADM,
+        "show-linkprop",
+        "-c",
+        "-o",
+        "link,property,value",
+        "-p",
+        "zone,protection,allowed-ips,maxbw,priority",
+    )
 )
 
 DHCP_PROTECTION = ("mac-nospoof", "ip-nospoof", "dhcp-nospoof")
@@ -38,6 +47,8 @@ class Link:
         zone: the zone it is lent to; empty for the global zone.
         protection: link protection in force.
         allowed_ips: addresses that it may send from.
+        max_bandwidth: cap in bits a second; None for none.
+        priority: ``low``, ``medium`` or ``high``.
     """
 
     name: str
@@ -49,6 +60,8 @@ class Link:
     zone: str = ""
     protection: tuple[str, ...] = ()
     allowed_ips: tuple[str, ...] = ()
+    max_bandwidth: int | None = None
+    priority: str = "high"
 
 
 def parse(links: str, vnics: str, properties: str) -> dict[str, Link]:
@@ -80,6 +93,8 @@ def parse(links: str, vnics: str, properties: str) -> dict[str, Link]:
                 zone=zone,
                 protection=_many(values.get((name, "protection"), "")),
                 allowed_ips=_many(values.get((name, "allowed-ips"), "")),
+                max_bandwidth=_bits(values.get((name, "maxbw"), "")),
+                priority=_known(values.get((name, "priority"), "")) or "high",
             )
     return found
 
@@ -103,6 +118,14 @@ def _many(value: str) -> tuple[str, ...]:
     return tuple(value.split(",")) if _known(value) else ()
 
 
+def _bits(value: str) -> int | None:
+    """Bits a second of a bandwidth as dladm shows it: Mb/s, blanks in front, thousandths if any."""
+    try:
+        return int(Decimal(value.strip()) * 1000**2) or None
+    except InvalidOperation:
+        return None
+
+
 def padded_mac(mac: str) -> str:
     """``02:08:20:0a:b0:0c`` for dladm's ``2:8:20:a:b0:c``."""
     return ":".join(f"{int(octet, 16):02x}" for octet in mac.split(":"))
@@ -121,14 +144,29 @@ def link_absent(name: str) -> Command:
     return not_listed((DLADM, "show-link", "-p", "-o", "link"), name)
 
 
-def has_property(name: str, prop: str, value: str) -> Command:
+def has_property(name: str, prop: str, value: str, zone: str = "") -> Command:
     """Succeeds when a link property has that value (empty for the default)."""
+    option = ' -z "$4"' if zone else ""
     return sh(
-        f'[ "$({DLADM} show-linkprop -c -o value -p "$2" "$1" 2>/dev/null | tr -d " ")" = "$3" ]',
+        f'[ "$({DLADM} show-linkprop{option} -c -o value -p "$2" "$1" 2>/dev/null | tr -d " ")" = "$3" ]',
         name,
         prop,
         value,
+        *_within(zone)[1:],
     )
+
+
+def bandwidth(bits: int) -> str:
+    """A bandwidth for the property maxbw, whose numbers are whole."""
+    return f"{bits // 1000}K"
+
+
+def shown_bandwidth(bits: int | None) -> str:
+    """A bandwidth as dladm shows it, without the blanks in front: Mb/s, with thousandths if need be."""
+    if bits is None:
+        return ""
+    whole, thousandths = divmod(bits // 1000, 1000)
+    return f"{whole}.{thousandths:03d}" if thousandths else str(whole)
 
 
 # Changes -----------------------------------------------------------------------------------------
@@ -159,11 +197,19 @@ def delete_vnic(name: str) -> Command:
     return Command((DLADM, "delete-vnic", name))
 
 
-def set_property(name: str, prop: str, *values: str) -> Command:
-    """Set one link property: a list of several is not atomic, and its status is that of the last."""
-    return Command((DLADM, "set-linkprop", "-p", f"{prop}={','.join(values)}", name))
+def set_property(name: str, prop: str, *values: str, zone: str = "") -> Command:
+    """Set one link property: a list of several is not atomic, and its status is that of the last.
+
+    Args:
+        zone: whose link is meant, where several zones have one of that name.
+    """
+    return Command((DLADM, "set-linkprop", *_within(zone), "-p", f"{prop}={','.join(values)}", name))
 
 
-def reset_property(name: str, prop: str) -> Command:
+def reset_property(name: str, prop: str, zone: str = "") -> Command:
     """Back to the default."""
-    return Command((DLADM, "reset-linkprop", "-p", prop, name))
+    return Command((DLADM, "reset-linkprop", *_within(zone), "-p", prop, name))
+
+
+def _within(zone: str) -> tuple[str, ...]:
+    return ("-z", zone) if zone else ()

@@ -1,8 +1,9 @@
-"""Address translation with IPFilter: the rules of ``/etc/ipf/ipnat.conf`` (ipnat(5))."""
+"""The rules of a router with IPFilter: address translation (ipnat(5)) and packet filter (ipf(5))."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
 CONFIG = "/etc/ipf/ipnat.conf"
@@ -25,6 +26,118 @@ def nat_rules(link: str, address: IPv4Address, subnets: Iterable[IPv4Network]) -
     return rules
 
 
-def config(link: str, address: IPv4Address, subnets: Iterable[IPv4Network]) -> str:
-    """The whole file; it ends with a line feed, without which the last word would be lost."""
-    return "".join(f"{rule}\n" for rule in nat_rules(link, address, subnets))
+@dataclass(frozen=True)
+class Side:
+    """One of the router's networks, for the filter.
+
+    Attributes:
+        link: the router's link on it.
+        isolated: it is kept apart from the others.
+    """
+
+    link: str
+    subnet: IPv4Network
+    isolated: bool = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of a user: the first that fits decides.
+
+    Attributes:
+        action, direction: as ipf(5) writes them.
+        link: on this link only.
+        source, destination: None is any.
+        protocol: as ipf(5) writes it.
+        ports: first and last destination port.
+    """
+
+    action: str
+    direction: str
+    link: str | None = None
+    source: IPv4Network | None = None
+    destination: IPv4Network | None = None
+    protocol: str | None = None
+    ports: tuple[int, int] | None = None
+
+    def __str__(self) -> str:
+        words = [self.action, self.direction, "quick"]
+        if self.link:
+            words += ["on", self.link]
+        if self.protocol:
+            words += ["proto", self.protocol]
+        words += ["from", _end(self.source), "to", _end(self.destination)]
+        if self.ports:
+            words += ["port", _ports(*self.ports)]
+        if self.action == "pass":
+            words += ["keep", "state"]
+        return " ".join(words)
+
+
+@dataclass(frozen=True)
+class Inbound:
+    """What may reach the router itself.
+
+    Attributes:
+        protocol: ``tcp``, ``udp`` or ``icmp``.
+        ports: first and last port.
+        source: None is anywhere.
+    """
+
+    protocol: str
+    ports: tuple[int, int] | None = None
+    source: IPv4Network | None = None
+
+
+@dataclass(frozen=True)
+class Wall:
+    """A router's packet filter.
+
+    Attributes:
+        link, addresses: the side to the world.
+        sides: the networks.
+        inbound: what may reach the router itself.
+        rules, raw: the user's own.
+    """
+
+    link: str
+    addresses: Sequence[IPv4Address]
+    sides: Sequence[Side]
+    inbound: Sequence[Inbound] = ()
+    rules: Sequence[Rule] = ()
+    raw: Sequence[str] = field(default=())
+
+
+def filter_rules(wall: Wall) -> list[str]:
+    """The rules of a router's packet filter.
+
+    What comes from the world is blocked unless it answers something that went out. The blocks are not
+    ``quick``: of such rules the last that fits decides, so that rules of other owners, which come later,
+    let in what they are for. The user's own rules are ``quick``, and so decide at once.
+    """
+    world = wall.link
+    rules = [
+        f"block in on {world} from any to any",
+        f"pass out quick on {world} from any to any keep state keep frags",
+    ]
+    for one in wall.sides:
+        for other in wall.sides:
+            if one != other and (one.isolated or other.isolated):
+                rules.append(f"block in on {one.link} from any to {other.subnet}")
+    rules += [str(rule) for rule in wall.rules]
+    rules.append(f"pass in quick on {world} proto icmp from any to any icmp-type echo keep state")
+    for entry in wall.inbound:
+        rules += [
+            str(Rule("pass", "in", world, entry.source, IPv4Network(address), entry.protocol, entry.ports))
+            for address in wall.addresses
+        ]
+    return [*dict.fromkeys(rules), *wall.raw]
+
+
+def _end(network: IPv4Network | None) -> str:
+    return "any" if network is None else str(network)
+
+
+def _ports(first: int, last: int) -> str:
+    # "a >< b" leaves out both ends.
+    return f"= {first}" if first == last else f"{first - 1} >< {last + 1}"

@@ -3,22 +3,58 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 PREFIX = "pulumi-"
 OWNER = "pulumi-owner"
 PUBLIC = "pulumi-public"
+ADDRESS = "pulumi-address-"
 NETWORK = "pulumi-network-"
+INSTALL = "pulumi-install"
+LIFECYCLE = "pulumi-lifecycle"
 
 _VALUE_LIMIT = 255
 
 
 def owner_value(urn: str) -> str:
-    """An owner as an attribute value: the URN itself, or its digest when it is too long for zonecfg."""
-    if len(urn) <= _VALUE_LIMIT and not any(c in urn for c in '"\n'):
-        return urn
-    return "sha256:" + hashlib.sha256(urn.encode()).hexdigest()
+    """An owner as an attribute value."""
+    return bounded(urn)
+
+
+def bounded(text: str) -> str:
+    """A text as an attribute value: itself, or its digest when it is too long for zonecfg."""
+    if len(text) <= _VALUE_LIMIT and not any(c in text for c in '"\n'):
+        return text
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Lifecycle:
+    """How a zone is to be removed, known also to whoever does not have the program.
+
+    Attributes:
+        shutdown_timeout: seconds; None for the host's own limit.
+        retain_data: its datasets and volumes stay.
+    """
+
+    shutdown_timeout: int | None = None
+    retain_data: bool = False
+
+    def encode(self) -> str:
+        """The attribute value."""
+        return _encode(shutdown=self.shutdown_timeout or "-", data="keep" if self.retain_data else "remove")
+
+    @classmethod
+    def decode(cls, text: str) -> Lifecycle:
+        """Read the attribute value; one that is damaged says nothing."""
+        try:
+            v = _decode(text)
+            limit = None if v["shutdown"] == "-" else int(v["shutdown"])
+            return cls(limit, v["data"] == "keep")
+        except (KeyError, ValueError):
+            return cls()
 
 
 @dataclass(frozen=True)
@@ -30,23 +66,35 @@ class Public:
         vnic: the router's vnic over it.
         address: with prefix length.
         gateway: default route, if there is one.
+        others: further addresses; each is in an attribute of its own, whose value is the address.
     """
 
     link: str
     vnic: str
     address: IPv4Interface
     gateway: IPv4Address | None
+    others: tuple[IPv4Interface, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[IPv4Interface, ...]:
+        """Every address, the first one first."""
+        return (self.address, *self.others)
 
     def encode(self) -> str:
         """The attribute value."""
         return _encode(link=self.link, vnic=self.vnic, address=self.address, gateway=self.gateway or "-")
 
     @classmethod
-    def decode(cls, text: str) -> Public:
-        """Read the attribute value. Raises ValueError or KeyError when it is damaged."""
+    def decode(cls, text: str, others: Iterable[str] = ()) -> Public:
+        """Read the attribute value, and those of further addresses.
+
+        Raises:
+            ValueError, KeyError: one of them is damaged.
+        """
         v = _decode(text)
         gateway = None if v["gateway"] == "-" else IPv4Address(v["gateway"])
-        return cls(v["link"], v["vnic"], IPv4Interface(v["address"]), gateway)
+        further = tuple(IPv4Interface(other) for other in others)
+        return cls(v["link"], v["vnic"], IPv4Interface(v["address"]), gateway, further)
 
 
 @dataclass(frozen=True)

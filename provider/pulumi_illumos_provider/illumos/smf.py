@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pulumi_illumos_provider.illumos.zlogin import inside
 from pulumi_illumos_provider.plan import Command, sh
 
 MULTI_USER = "svc:/milestone/multi-user-server:default"
 SINGLE_USER = "svc:/milestone/single-user:default"
 FORWARDING = "svc:/network/ipv4-forwarding:default"
+FORWARDING6 = "svc:/network/ipv6-forwarding:default"
+ROUTER_ADVERTISEMENTS = "svc:/network/routing/ndp:default"
 IPFILTER = "svc:/network/ipfilter:default"
 
 
@@ -28,12 +31,38 @@ while :; do
 done
 """
 
+_WAIT_WITHIN = """
+left=$(($3 * 5))
+while [ $left -gt 0 ]; do
+    if state=$(/usr/bin/svcs -z "$1" -H -o state "$2" 2>/dev/null); then
+        case $state in
+        online | degraded) exit 0 ;;
+        maintenance) break ;;
+        esac
+    elif /usr/sbin/zoneadm -z "$1" list -p | cut -d: -f3 | grep installed >/dev/null; then
+        echo "zone $1 has gone down again" >&2
+        exit 1
+    fi
+    sleep 0.2 2>/dev/null || { sleep 1; left=$((left - 4)); }
+    left=$((left - 1))
+done
+{
+    echo "$2 in zone $1 is ${state:-not known yet}; what hinders it:"
+    /usr/bin/svcs -z "$1" -x 2>&1 | sed -n 1,40p
+} >&2
+exit 1
+"""
 
-def wait_online(zone: str, fmri: str) -> Command:
+
+def wait_online(zone: str, fmri: str, limit: int | None = None) -> Command:
     """Wait until a service is online; give up at once when it is in maintenance.
 
-    The step's time limit bounds it: ``svcadm enable -s`` waits without limit.
+    Args:
+        limit: seconds; when they are over, the services that hinder it are named. None for the step's
+            own time limit alone: ``svcadm enable -s`` waits without limit.
     """
+    if limit is not None:
+        return sh(_WAIT_WITHIN, zone, fmri, str(limit))
     return sh(_WAIT, zone, fmri)
 
 
@@ -53,3 +82,44 @@ def enable(zone: str, fmri: str) -> Command:
 def restart(zone: str, fmri: str) -> Command:
     """Restart a service and wait until it is online. The step's time limit bounds the waiting."""
     return sh(f'/usr/sbin/svcadm -z "$1" restart "$2" || exit\nsleep 1\n{_WAIT}', zone, fmri)
+
+
+# IPFilter and forwarding -------------------------------------------------------------------------
+
+CUSTOM = "custom"
+"""The policy with which IPFilter's service reads ``ipf.conf``; with any other the file has no effect."""
+
+_POLICY = "firewall_config_default/policy"
+
+
+def set_custom_policy(zone: str) -> Command:
+    """Let IPFilter's service read ``ipf.conf``. A service that runs loads everything anew."""
+    script = f"""
+/usr/sbin/svccfg -z "$1" -s "$2" setprop {_POLICY} = astring: {CUSTOM} &&
+    /usr/sbin/svcadm -z "$1" refresh "$2"
+"""
+    return sh(script, zone, IPFILTER)
+
+
+def has_custom_policy(zone: str) -> Command:
+    """Succeeds when IPFilter's service reads ``ipf.conf``."""
+    return sh(f'[ "$(/usr/bin/svcprop -z "$1" -p {_POLICY} "$2" 2>/dev/null)" = {CUSTOM} ]', zone, IPFILTER)
+
+
+_FORWARDS = '[ "$(/usr/sbin/ipadm show-prop -c -o current -p forwarding ipv4 2>/dev/null)" = on ]'
+
+
+def forwards(zone: str) -> Command:
+    """Succeeds when the kernel of a running zone forwards IPv4, whatever the service says."""
+    return inside(zone, _FORWARDS)
+
+
+def forward_again(zone: str) -> Command:
+    """Let the forwarding service, which is online, do its work again. The step's time limit bounds it."""
+    script = f"""
+/usr/sbin/svcadm refresh {FORWARDING} || exit
+until {_FORWARDS}; do
+    sleep 0.2 2>/dev/null || sleep 1
+done
+"""
+    return inside(zone, script)

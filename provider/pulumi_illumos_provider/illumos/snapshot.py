@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from pulumi_illumos_provider.errors import HostError, Refused
 from pulumi_illumos_provider.illumos import (
+    belongings,
     distribution,
     dladm,
     dnsmasq,
+    fragments,
+    haproxy,
     ipadm,
     ownership,
+    pending,
     records,
     route,
+    zap_records,
+    zfs,
     zoneadm,
     zonecfg,
 )
 from pulumi_illumos_provider.illumos.distribution import Distribution
-from pulumi_illumos_provider.plan import Command, Completed, Probes, Results, sh
+from pulumi_illumos_provider.plan import Completed, Probes, Results, sh
 
 _ZONES = """
-focus=$1
+focus=$1 pending=$2 belongings=$3
 show() {
     [ -f "$1" ] || return 0
     printf '#file %s\\n' "$1"
     sed 's/^/\t/' "$1"
     printf '\\n'
 }
+ours() {
+    sed -n '/^@BEGIN@$/,/^@END@$/p' "$1" 2>/dev/null
+}
+@SHOW_INSIDE@
 /usr/sbin/zoneadm list -cn | while read -r zone; do
     config=$(/usr/sbin/zonecfg -z "$zone" export </dev/null)
     printf '#zone %s\\n' "$zone"
@@ -39,38 +49,93 @@ show() {
     *pulumi-network-*) router=yes ;;
     *) router=no ;;
     esac
+    grep "^zone:[ ]*$zone[ ]*\\$" /var/zap/zones/rconfig.* >/dev/null 2>&1 && router=yes
     [ "$router" = yes ] || [ "$zone" = "$focus" ] || continue
+    if [ "$zone" = "$focus" ] && text=$(/usr/bin/prctl -P -i zone "$zone" </dev/null 2>/dev/null); then
+        printf '#live rctls\\n'
+        printf '%s\\n' "$text" | sed 's/^/\t/'
+    fi
+    if [ -f "$pending/$zone" ]; then
+        printf '#live pending\\n'
+        sed 's/^/\t/' "$pending/$zone"
+    fi
     path=$(/usr/sbin/zonecfg -z "$zone" info zonepath </dev/null | sed 's/^zonepath: //')
     printf '#root %s\\n' "$path/root"
     cd "$path/root" 2>/dev/null || continue
-    for file in etc/nodename etc/resolv.conf etc/defaultrouter etc/hostname.* etc/dhcp.* \
+    for file in etc/nodename etc/resolv.conf etc/defaultrouter etc/hostname.* etc/hostname6.* etc/dhcp.* \
         root/.ssh/authorized_keys; do
         show "$file"
     done
+    [ "$router" = yes ] || show_inside "$belongings/$zone"
     if [ "$router" = yes ]; then
         for file in etc/ipf/ipnat.conf etc/ipf/ipf.conf etc/ipf/ipf6.conf etc/ipf/ipnat.d/* \
-            etc/ipf/ipf.d/* etc/dnsmasq.conf etc/opt/ooce/dnsmasq/dnsmasq.conf \
-            etc/dnsmasq.hosts.d/* etc/dnsmasq.names.d/* etc/haproxy/haproxy.cfg \
+            etc/ipf/ipf.d/* etc/dnsmasq.conf etc/dnsmasq.conf.old etc/dnsmasq.records.d/router \
+            etc/opt/ooce/dnsmasq/dnsmasq.conf etc/opt/ooce/dnsmasq/dnsmasq.conf.old \
+            etc/dnsmasq.hosts.d/* etc/dnsmasq.names.d/* etc/dnsmasq.d/* etc/haproxy/haproxy.cfg \
             etc/opt/ooce/haproxy/haproxy.cfg etc/haproxy.d/* etc/haproxy.d/*/* \
-            etc/inet/ndpd.conf etc/inet/static_routes; do
+            etc/inet/ndpd.conf etc/inet/static_routes etc/pulumi-illumos/router.json; do
             show "$file"
         done
-        printf '#live ipnat\n'
-        /usr/sbin/ipnat -z "$zone" -l </dev/null 2>/dev/null | sed '/^$/q; s/^/\t/'
-        printf '#live ipf\n'
-        /usr/sbin/ipfstat -z "$zone" -ion </dev/null 2>/dev/null | sed 's/^/\t/'
+        # While somebody is at work on it, haproxy has not loaded its configuration yet.
+        [ -f "/var/run/pulumi-illumos/$zone.lock" ] || show @UNLOADED@
+        if text=$(/usr/sbin/ipnat -z "$zone" -l </dev/null 2>/dev/null); then
+            printf '#live ipnat\n'
+            printf '%s\\n' "$text" | sed '/^$/q; s/^/\t/'
+            printf '#live ipf\n'
+            /usr/sbin/ipfstat -z "$zone" -ion </dev/null 2>/dev/null | sed 's/^/\t/'
+            printf '#live ipnat-meant\n'
+            ours etc/ipf/ipnat.conf | /usr/sbin/ipnat -n -v -f - 2>/dev/null | sed 's/^/\t/'
+            printf '#live ipf-meant\n'
+            ours etc/ipf/ipf.conf | /usr/sbin/ipf -n -v -f - 2>/dev/null | sed 's/^/\t/'
+        fi
         /usr/bin/svcs -z "$zone" -H -o state,fmri svc:/network/ipv4-forwarding:default \
             svc:/network/ipfilter:default svc:/network/dnsmasq:default \
             svc:/network/dns/dnsmasq:default svc:/network/haproxy:default \
             svc:/network/haproxy2:default svc:/ooce/network/haproxy:default \
-            svc:/network/ipv6-forwarding:default svc:/network/routing/ndp:default </dev/null 2>/dev/null | sed 's/^/#service /'
+            svc:/network/ipv6-forwarding:default svc:/network/routing/ndp:default \
+            </dev/null 2>/dev/null | sed 's/^/#service /'
+        if [ "$zone" = "$focus" ]; then
+            printf '#live policy\\n'
+            /usr/bin/svcprop -z "$zone" -p firewall_config_default/policy svc:/network/ipfilter:default \
+                </dev/null 2>/dev/null | sed 's/^/\t/'
+            /usr/sbin/zlogin -S "$zone" '
+                echo "#live addresses"
+                /usr/sbin/ipadm show-addr -p -o addrobj,addr | sed "s/^/\t/"
+                echo "#live forwarding"
+                /usr/sbin/ipadm show-prop -c -o current -p forwarding ipv4 | sed "s/^/\t/"
+                echo "#live routes"
+                /usr/bin/netstat -rn -f inet | sed "s/^/\t/"' </dev/null 2>/dev/null
+        fi
+    fi
+done
+"""
+for _mark, _text in (
+    ("@SHOW_INSIDE@", belongings.SHOW),
+    ("@BEGIN@", fragments.BEGIN),
+    ("@END@", fragments.END),
+    ("@UNLOADED@", haproxy.UNLOADED),
+):
+    _ZONES = _ZONES.replace(_mark, _text)
+
+
+_PATHS = """
+for path; do
+    if [ -d "$path" ]; then
+        printf 'directory %s\\n' "$path"
+    elif [ -e "$path" ]; then
+        printf 'file %s\\n' "$path"
     fi
 done
 """
 
 
-def probes(focus: str) -> Probes:
-    """Everything to ask; files inside the zone called ``focus`` and in router zones included."""
+def probes(focus: str, paths: Iterable[str] = ()) -> Probes:
+    """Everything to ask; files inside the zone called ``focus`` and in router zones included.
+
+    Args:
+        focus: the zone of which everything is asked.
+        paths: paths of the host, to know whether they exist.
+    """
     return {
         "system": distribution.IDENTIFY,
         "brands": sh(
@@ -79,7 +144,10 @@ def probes(focus: str) -> Probes:
         ),
         "ipfilter": sh("[ -x /usr/sbin/ipnat ] && echo yes; :"),
         "resolvers": sh("cat /etc/resolv.conf 2>/dev/null; :"),
-        "datasets": Command(("/usr/sbin/zfs", "list", "-H", "-t", "filesystem", "-o", "name,mountpoint")),
+        "accounts": sh("cut -d: -f1 /etc/passwd"),
+        "datasets": zfs.LIST,
+        "owned": zfs.list_owned(focus),
+        "paths": sh(_PATHS, belongings.record(focus), *paths),
         "links": dladm.SHOW_LINKS,
         "vnics": dladm.SHOW_VNICS,
         "properties": dladm.SHOW_PROTECTION,
@@ -88,7 +156,8 @@ def probes(focus: str) -> Probes:
         "route": route.GET_DEFAULT,
         "zones": zoneadm.LIST,
         "owners": ownership.LIST,
-        "configurations": sh(_ZONES, focus),
+        "zap": zap_records.list_records(focus),
+        "configurations": sh(_ZONES, focus, pending.DIRECTORY, belongings.DIRECTORY),
     }
 
 
@@ -103,9 +172,10 @@ class ZoneSeen:
         files: known files of its root, by path without leading slash; only for the zone in focus and
             for router zones.
         services: states by FMRI; only for router zones that run.
-        live: what the kernel has, as its programs print it: ``ipnat`` and ``ipf`` rules; only for router
-            zones that run.
-        public, networks: what makes it a router zone of ours.
+        live: what the kernel has, as its programs print it: ``ipnat`` and ``ipf`` rules of router zones
+            whose filter runs, with ``ipnat-meant`` and ``ipf-meant``, our part of the configuration in that
+            form; ``rctls`` of the zone in focus when it runs; and ``pending``, the note of `pending`.
+        public, networks: what makes it a router zone of ours; one that zap made has networks only.
     """
 
     listed: zoneadm.ListedZone
@@ -114,6 +184,7 @@ class ZoneSeen:
     files: Mapping[str, str] = field(default_factory=dict)
     services: Mapping[str, str] = field(default_factory=dict)
     live: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
     public: records.Public | None = None
     networks: tuple[records.Network, ...] = ()
 
@@ -128,6 +199,16 @@ class ZoneSeen:
         return self.config.attributes.get(records.OWNER, "")
 
     @property
+    def ours(self) -> belongings.Belongings:
+        """What inside is ours."""
+        return belongings.parse(self.live.get("belongings", ""))
+
+    @property
+    def pending_reboot(self) -> list[str]:
+        """The properties (camelCase) whose change waits for its next boot."""
+        return pending.parse(self.live.get("pending", ""), self.listed.id)
+
+    @property
     def is_router(self) -> bool:
         """Whether it is a router zone that this provider made."""
         return self.public is not None
@@ -139,13 +220,12 @@ class ZoneSeen:
 
     @property
     def reservations(self) -> list[dnsmasq.Reservation]:
-        """Addresses reserved in this router zone for attached zones."""
-        prefix = dnsmasq.HOSTS_DIRECTORY.lstrip("/") + "/"
-        found = (
-            dnsmasq.parse_fragment(path.removeprefix(prefix), text)
-            for path, text in self.files.items()
-            if path.startswith(prefix)
-        )
+        """Addresses reserved in this router zone for attached zones, by us and by zap."""
+        found = []
+        for path, text in self.files.items():
+            directory, _, file = path.rpartition("/")
+            if f"/{directory}" in (dnsmasq.HOSTS_DIRECTORY, zap_records.FRAGMENTS):
+                found.append(dnsmasq.parse_fragment(file, text))
         return [reservation for reservation in found if reservation]
 
     def network_of(self, address: IPv4Address) -> records.Network | None:
@@ -155,19 +235,32 @@ class ZoneSeen:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A host at one moment."""
+    """A host at one moment.
+
+    Attributes:
+        datasets: file systems and volumes by name; properties and owner of those that were made for the
+            zone in focus.
+        accounts: names of the host's users.
+        paths: ``directory`` or ``file`` for each path that was asked for and exists; the record of what is
+            ours in the zone in focus is always asked for.
+        owners: who made each etherstub that was made by this provider.
+        zap: the records that zap keeps, by file name; see `zap_records`.
+    """
 
     distribution: Distribution
     brands: frozenset[str]
     ipfilter_installed: bool
     resolvers: tuple[IPv4Address, ...]
-    mountpoints: frozenset[str]
+    accounts: frozenset[str]
+    datasets: Mapping[str, zfs.Dataset]
+    paths: Mapping[str, str]
     links: Mapping[str, dladm.Link]
     addresses: Mapping[str, list[IPv4Interface]]
     interfaces: frozenset[str]
     default_route: route.DefaultRoute | None
     zones: Mapping[str, ZoneSeen]
     owners: Mapping[str, str]
+    zap: Mapping[str, str]
 
     @classmethod
     def parse(cls, results: Results) -> Snapshot:
@@ -183,30 +276,42 @@ class Snapshot:
         for name in ("links", "vnics", "zones", "interfaces", "addresses", "configurations"):
             _require(name, results[name])
         listed = zoneadm.parse_list(results["zones"].stdout)
+        links = dladm.parse(results["links"].stdout, results["vnics"].stdout, results["properties"].stdout)
+        zap = zap_records.parse(results["zap"].stdout)
         return cls(
             distribution=system,
             brands=frozenset(results["brands"].stdout.split()),
             ipfilter_installed="yes" in results["ipfilter"].stdout.split(),
             resolvers=tuple(parse_resolvers(results["resolvers"].stdout)),
-            mountpoints=frozenset(
-                line.split("\t")[1]
-                for line in results["datasets"].stdout.splitlines()
-                if line.count("\t") == 1
-            ),
-            links=dladm.parse(
-                results["links"].stdout, results["vnics"].stdout, results["properties"].stdout
-            ),
+            accounts=frozenset(results["accounts"].stdout.split()),
+            datasets=zfs.parse(results["datasets"].stdout, results["owned"].stdout),
+            paths={
+                path: what
+                for what, _, path in (line.partition(" ") for line in results["paths"].stdout.splitlines())
+            },
+            links=links,
             addresses=ipadm.parse_addresses(results["addresses"].stdout),
             interfaces=ipadm.parse_interfaces(results["interfaces"].stdout),
             default_route=route.parse_default(results["route"].stdout),
-            zones=_parse_zones(results["configurations"].stdout, listed),
+            zones=_served_by_zap(_parse_zones(results["configurations"].stdout, listed), links, zap),
             owners=ownership.parse(results["owners"].stdout),
+            zap=zap,
         )
+
+    @property
+    def mountpoints(self) -> frozenset[str]:
+        """Where the host's ZFS file systems are mounted."""
+        return frozenset(dataset.mountpoint for dataset in self.datasets.values())
 
     @property
     def routers(self) -> list[ZoneSeen]:
         """The router zones of this provider, whatever stack made them."""
         return [zone for zone in self.zones.values() if zone.is_router]
+
+    @property
+    def serving(self) -> list[ZoneSeen]:
+        """The zones that serve networks: router zones of this provider, and those that zap made."""
+        return [zone for zone in self.zones.values() if zone.networks]
 
     def link_of_network(self, address: IPv4Address) -> tuple[str, IPv4Network] | None:
         """The physical link whose own network holds an address."""
@@ -294,6 +399,7 @@ def _parse_zones(text: str, listed: Mapping[str, zoneadm.ListedZone]) -> dict[st
                 for fmri in [fmri.strip()]
             },
             live={what: "".join(f"{x}\n" for x in body) for what, body in parts.get("live", [])},
+            kept={what: "".join(f"{x}\n" for x in body) for what, body in parts.get("kept", [])},
             public=public,
             networks=networks,
         )
@@ -302,11 +408,38 @@ def _parse_zones(text: str, listed: Mapping[str, zoneadm.ListedZone]) -> dict[st
     return found
 
 
+def _served_by_zap(
+    zones: Mapping[str, ZoneSeen], links: Mapping[str, dladm.Link], zap: Mapping[str, str]
+) -> dict[str, ZoneSeen]:
+    """The zones, with the networks that zap's records say they serve where they have none of ours."""
+    found = dict(zones)
+    for routed in zap_records.routed(zap):
+        zone = found.get(routed.router)
+        if zone is None or zone.is_router:
+            continue
+        nets = (net.values.get("physical", "") for net in zone.config.of_kind("net"))
+        vnics = [vnic for vnic in nets if vnic in links and links[vnic].over == routed.etherstub]
+        network = records.Network(
+            etherstub=routed.etherstub,
+            subnet=routed.subnet,
+            address=routed.gateway,
+            vnic=vnics[0] if vnics else "",
+            shared=routed.shared,
+            dhcp=any(path.endswith("/dnsmasq.conf") for path in zone.files),
+            domain=None,
+            owned=False,
+        )
+        found[zone.name] = replace(zone, networks=(*zone.networks, network))
+    return found
+
+
 def _router_records(
     attributes: Mapping[str, str],
 ) -> tuple[records.Public | None, tuple[records.Network, ...]]:
     try:
-        public = records.Public.decode(attributes[records.PUBLIC])
+        names = sorted(attributes, key=lambda n: (len(n), n))
+        further = [attributes[name] for name in names if name.startswith(records.ADDRESS)]
+        public = records.Public.decode(attributes[records.PUBLIC], further)
         networks = [
             records.Network.decode(attributes[name])
             for name in sorted(attributes, key=lambda n: (len(n), n))

@@ -15,8 +15,9 @@ LIST = Command((ZONEADM, "list", "-cp"))
 CONFIGURED = "configured"
 INCOMPLETE = "incomplete"
 INSTALLED = "installed"
+READY = "ready"
 RUNNING = "running"
-STATES = (CONFIGURED, INCOMPLETE, INSTALLED, "ready", "mounted", RUNNING, "shutting_down", "down")
+STATES = (CONFIGURED, INCOMPLETE, INSTALLED, READY, "mounted", RUNNING, "shutting_down", "down")
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,12 @@ class ListedZone:
 
     Attributes:
         name: zone name.
-        state: one of `STATES`.
+        state: one of `STATES`, or what a later system may call it.
         zonepath: directory.
         uuid: empty while it is configured.
         brand: brand name.
         exclusive: whether it has an IP stack of its own.
+        id: number of the zone in the kernel, another one after each boot; ``-`` when it is not there.
     """
 
     name: str
@@ -38,11 +40,17 @@ class ListedZone:
     uuid: str
     brand: str
     exclusive: bool
+    id: str = "-"
 
     @property
     def active(self) -> bool:
         """Whether it exists in the kernel."""
         return self.state not in (CONFIGURED, INCOMPLETE, INSTALLED)
+
+    @property
+    def understood(self) -> bool:
+        """Whether we know what its state means."""
+        return self.state in STATES
 
 
 def parse_list(text: str) -> dict[str, ListedZone]:
@@ -50,10 +58,11 @@ def parse_list(text: str) -> dict[str, ListedZone]:
     found = {}
     for line in text.splitlines():
         fields = ofmt.split(line)
-        if len(fields) < 7 or fields[2] not in STATES or fields[1] == "global":
+        if len(fields) < 7 or fields[1] == "global":
             continue
-        _, name, state, zonepath, uuid, brand, ip_type = fields[:7]
-        found[name] = ListedZone(name, state, zonepath, uuid, brand, ip_type.startswith("excl"))
+        number, name, state, zonepath, uuid, brand, ip_type = fields[:7]
+        exclusive = ip_type.startswith("excl")
+        found[name] = ListedZone(name, state, zonepath, uuid, brand, exclusive, number)
     return found
 
 
@@ -79,6 +88,27 @@ def install(zone: str, options: tuple[str, ...] = ()) -> Command:
     return Command((ZONEADM, "-z", zone, "install", *options))
 
 
+def clone(zone: str, source: str) -> Command:
+    """Install a configured zone as a copy of another one, which is halted."""
+    return Command((ZONEADM, "-z", zone, "clone", source))
+
+
+def attach(zone: str, options: tuple[str, ...] = ()) -> Command:
+    """Take what is in the zonepath of a configured zone for its files."""
+    return Command((ZONEADM, "-z", zone, "attach", *options))
+
+
+def move(zone: str, zonepath: str) -> Command:
+    """Give a halted zone another directory: the dataset is renamed, or the files are copied."""
+    return Command((ZONEADM, "-z", zone, "move", zonepath))
+
+
+def is_at(zone: str, zonepath: str) -> Command:
+    """Succeeds when the zone has that directory."""
+    script = f'{ZONEADM} -z "$1" list -p | grep -F ":$2:" >/dev/null'
+    return sh(script, zone, zonepath.replace(":", "\\:"))
+
+
 def uninstall(zone: str) -> Command:
     """Remove the zone's files; ``-F`` because there is no terminal to ask."""
     return Command((ZONEADM, "-z", zone, "uninstall", "-F"))
@@ -89,6 +119,65 @@ def boot(zone: str) -> Command:
     return Command((ZONEADM, "-z", zone, "boot"))
 
 
-def stop(zone: str) -> Command:
-    """Shut down gracefully, and halt when that does not work."""
+_STOP_WITHIN = f"""
+{ZONEADM} -z "$1" shutdown &
+shutdown=$!
+left=$(($2 * 5))
+while [ $left -gt 0 ] && kill -0 $shutdown 2>/dev/null; do
+    sleep 0.2 2>/dev/null || {{ sleep 1; left=$((left - 4)); }}
+    left=$((left - 1))
+done
+if kill -0 $shutdown 2>/dev/null; then
+    {ZONEADM} -z "$1" halt
+    status=$?
+    kill $shutdown 2>/dev/null
+    exit $status
+fi
+wait $shutdown || {ZONEADM} -z "$1" halt
+"""
+
+
+_WAIT_RUNNING = _STATE_OF.join(
+    (
+        "left=$(($2 * 5))\nwhile :; do\n",
+        """
+    [ "$state" != running ] || exit 0
+    [ "$state" != installed ] && [ $left -gt 0 ] || break
+    sleep 0.2 2>/dev/null || { sleep 1; left=$((left - 4)); }
+    left=$((left - 1))
+done
+echo "zone $1 is $state" >&2
+exit 1
+""",
+    )
+)
+
+
+def wait_running(zone: str, limit: int) -> Command:
+    """Wait until a zone that was booted runs; give up when it is down, or after ``limit`` seconds."""
+    return sh(_WAIT_RUNNING, zone, str(limit))
+
+
+def stop(zone: str, limit: int | None = None) -> Command:
+    """Shut down gracefully, and halt when that does not work.
+
+    Args:
+        limit: seconds that the shutdown may take; None for as long as the host's zones service allows.
+    """
+    if limit is not None:
+        return sh(_STOP_WITHIN, zone, str(limit))
     return sh(f'{ZONEADM} -z "$1" shutdown || {ZONEADM} -z "$1" halt', zone)
+
+
+_LEFTOVERS = """
+[ -d "$1" ] && [ -n "$(ls -A "$1")" ] || exit 0
+{
+    echo "files stay in $1 that the system did not install and did not remove:"
+    cd "$1" && find . | sed -n '2,20p'
+} >&2
+"""
+
+
+def report_leftovers(zonepath: str) -> Command:
+    """Say on standard error what is left below a zonepath."""
+    return sh(_LEFTOVERS, zonepath)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Final
 
 from pulumi_illumos_provider.plan import Command, sh
@@ -141,13 +142,14 @@ def attribute(name: str, value: str) -> Resource:
     return Resource("attr", {"name": name, "type": "string", "value": value})
 
 
-def rctl(name: str, limit: int) -> Resource:
-    """A resource control that denies above a limit.
+def rctl(name: str, limit: int, *, deny: bool = True) -> Resource:
+    """A resource control with one value, which denies what goes beyond it or only counts.
 
     ``capped-cpu`` would lose a hundredth for many numbers, and sizes would be rounded when printed;
     the resource control behind them is exact.
     """
-    return Resource("rctl", {"name": name}, (("value", f"(priv=privileged,limit={limit},action=deny)"),))
+    value = f"(priv=privileged,limit={limit},action={'deny' if deny else 'none'})"
+    return Resource("rctl", {"name": name}, (("value", value),))
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,8 @@ def remove_resource(resource: Resource) -> str:
 def changes(present: ZoneConfig, wanted: Draft) -> list[str]:
     """Commands that bring a configuration to what is wanted; none when it says so already.
 
-    A resource that differs is removed and added again. ``capped-memory`` can neither be added beside the
+    A resource that differs is removed and added again; of the net resources, whose order counts, all from the
+    first one that differs. ``capped-memory`` can neither be added beside the
     resource controls that it shows, nor be removed alone: these are rebuilt with it.
     """
     lines = [
@@ -200,8 +203,9 @@ def changes(present: ZoneConfig, wanted: Draft) -> list[str]:
     ]
     have = [r for r in present.resources if wanted.covers(r)]
     want = list(wanted.resources)
-    gone = [r for r in have if not any(same(r, other) for other in want)]
-    new = [r for r in want if not any(same(r, other) for other in have)]
+    stay = _undisturbed(have, want)
+    gone = [r for r in have if not any(same(r, other) for other in stay)]
+    new = [r for r in want if not any(same(r, other) for other in stay)]
     if any(r.kind == "capped-memory" for r in (*gone, *new)):
         shown = [r for r in present.of_kind("rctl") if r.key in MEMORY_RCTLS]
         back = [r for r in shown if not wanted.covers(r)]
@@ -209,6 +213,13 @@ def changes(present: ZoneConfig, wanted: Draft) -> list[str]:
         gone = [*shown, *(r for r in gone if r not in shown)]
         new = [*(r for r in new if r not in back), *back]
     return [*lines, *map(remove_resource, gone), *(line for r in new for line in add_resource(r))]
+
+
+def _undisturbed(have: list[Resource], want: list[Resource]) -> list[Resource]:
+    """The resources that are there and stay as they are."""
+    stay = [r for r in want if r.kind != "net" and any(same(r, other) for other in have)]
+    nets = zip((r for r in have if r.kind == "net"), (r for r in want if r.kind == "net"), strict=False)
+    return stay + [new for _, new in takewhile(lambda pair: same(*pair), nets)]
 
 
 def keeping(wanted: Resource, present: Iterable[Resource], known: frozenset[str]) -> Resource:
@@ -288,6 +299,19 @@ while [ $# -ge 2 ]; do
 done
 """
     return sh(script, zone, *(word for pair in expected for word in pair))
+
+
+def lacks(zone: str, *lines: str) -> Command:
+    """Succeeds when ``export`` prints none of the lines; they are given without quotes."""
+    script = f"""
+zone=$1
+shift
+text=$({ZONECFG} -z "$zone" export) || exit 1
+for line; do
+    ! printf '%s\\n' "$text" | tr -d '"' | grep -F -x -e "$line" >/dev/null || exit 1
+done
+"""
+    return sh(script, zone, *lines)
 
 
 def info_line(name: str, value: str) -> str:

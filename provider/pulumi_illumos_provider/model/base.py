@@ -19,8 +19,15 @@ class Change(enum.Enum):
     """In place, at once."""
     REBOOT = "reboot"
     """In place; the zone is rebooted for it when it runs."""
+    HALT = "halt"
+    """In place; the zone is halted for it when it runs, and booted again afterwards."""
     REPLACE = "replace"
     """The object is deleted and made anew."""
+
+    @property
+    def stops(self) -> bool:
+        """Whether a zone that runs does not go on running through it."""
+        return self in (Change.REBOOT, Change.HALT)
 
 
 def prop(

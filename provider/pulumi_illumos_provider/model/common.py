@@ -24,10 +24,23 @@ class IpType(enum.StrEnum):
     SHARED = "shared"
 
 
+class LinkPriority(enum.StrEnum):
+    """How the host schedules a link's packets against those of others."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
 ENUM_VALUES: dict[type[enum.StrEnum], dict[str, str]] = {
     ZoneState: {
         "running": "The zone is booted.",
         "halted": "The zone is installed and not running.",
+    },
+    LinkPriority: {
+        "low": "After the others.",
+        "medium": "Between the others.",
+        "high": "Before the others.",
     },
     IpType: {
         "exclusive": "The zone has an IP stack and links of its own.",
@@ -90,6 +103,8 @@ def address_fault(address: HostAddress, network: IPv4Network) -> str | None:
             f"{address} has another prefix length than its network {network}: "
             f"write {address.address} or {address.address}/{network.prefixlen}"
         )
+    if network.prefixlen > 30:
+        return None
     if address.address == network.network_address:
         return f"{address.address} is the network address of {network}: choose another"
     if address.address == network.broadcast_address:

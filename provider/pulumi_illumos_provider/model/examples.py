@@ -157,3 +157,123 @@ illumos.Zone("db", name="db", address="192.0.2.150", dns_servers=["198.51.100.80
         },
     ),
 )
+
+PORT_FORWARD = (
+    Example(
+        "A web server and a range of ports to the world",
+        {
+            "python": f"""{_PYTHON_HEAD}
+{_PYTHON_ROUTER}
+web = illumos.Zone("web", name="web", address="10.10.0.5", router=router.id)
+illumos.PortForward("http", router=router.id, public_port=8080, target=web.id, target_port=80)
+illumos.PortForward(
+    "calls",
+    router=router.id,
+    protocol="udp",
+    public_port="40000-40099",
+    target=web.address,
+)""",
+            "yaml": f"""{_YAML_HEAD}
+{_YAML_ROUTER}
+  web:
+    type: illumos:Zone
+    properties:
+      name: web
+      address: 10.10.0.5
+      router: ${{gw.id}}
+  http:
+    type: illumos:PortForward
+    properties:
+      router: ${{gw.id}}
+      publicPort: 8080
+      target: ${{web.id}}
+      targetPort: 80
+  calls:
+    type: illumos:PortForward
+    properties:
+      router: ${{gw.id}}
+      protocol: udp
+      publicPort: 40000-40099
+      target: ${{web.address}}""",
+        },
+    ),
+)
+
+INGRESS = (
+    Example(
+        "Two zones behind one name",
+        {
+            "python": f"""{_PYTHON_HEAD}
+{_PYTHON_ROUTER}
+blue = illumos.Zone("blue", name="blue", address="10.10.0.5", router=router.id)
+green = illumos.Zone("green", name="green", address="10.10.0.6", router=router.id)
+illumos.Ingress(
+    "shop",
+    router=router.id,
+    port=80,
+    hostnames=["shop.example.org", "www.shop.example.org"],
+    backends=[
+        {{"target": blue.id, "port": 8080}},
+        {{"target": green.id, "port": 8080}},
+    ],
+    health_check={{"path": "/healthz"}},
+)""",
+            "yaml": f"""{_YAML_HEAD}
+{_YAML_ROUTER}
+  blue:
+    type: illumos:Zone
+    properties:
+      name: blue
+      address: 10.10.0.5
+      router: ${{gw.id}}
+  green:
+    type: illumos:Zone
+    properties:
+      name: green
+      address: 10.10.0.6
+      router: ${{gw.id}}
+  shop:
+    type: illumos:Ingress
+    properties:
+      router: ${{gw.id}}
+      port: 80
+      hostnames:
+        - shop.example.org
+        - www.shop.example.org
+      backends:
+        - target: ${{blue.id}}
+          port: 8080
+        - target: ${{green.id}}
+          port: 8080
+      healthCheck:
+        path: /healthz""",
+        },
+    ),
+)
+
+VIRTUAL_DATACENTER = (
+    Example(
+        "A router and two zones behind it",
+        {
+            "python": f"""{_PYTHON_HEAD}
+shop = illumos.VirtualDatacenter(
+    "shop",
+    public_address="192.0.2.100",
+    zones=[
+        {{"name": "web", "address": "10.10.0.5", "memory": "512M"}},
+        {{"name": "db"}},
+    ],
+)""",
+            "yaml": f"""{_YAML_HEAD}
+  shop:
+    type: illumos:VirtualDatacenter
+    properties:
+      publicAddress: 192.0.2.100
+      zones:
+        - name: web
+          address: 10.10.0.5
+          memory: 512M
+        - name: db""",
+        },
+    ),
+)

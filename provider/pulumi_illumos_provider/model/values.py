@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -16,6 +16,9 @@ ZONE_NAME_LIMIT = 63
 _LINK_NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9_.]*[A-Za-z_.])?(?:0|[1-9][0-9]*)")
 _ZONE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*([KMGTkmgt]?)(?:i?[Bb])?\s*")
+_BANDWIDTH = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGkmg]?)\s*")
+_BITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3}
+_LEAST_BANDWIDTH = 1_200_000
 _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _MAC_OCTET = re.compile(r"[0-9A-Fa-f]{1,2}")
 _ATTRIBUTE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
@@ -68,12 +71,12 @@ def _absolute_path(value: Any) -> str:
     text = _string(value)
     if not text.startswith("/") or text.rstrip("/") == "":
         raise ValueError(f"{text!r} must be an absolute path other than /")
-    if fault := _zonecfg_fault(text):
+    if fault := zonecfg_fault(text):
         raise ValueError(fault)
     return "/" + "/".join(part for part in text.split("/") if part)
 
 
-def _zonecfg_fault(text: str) -> str | None:
+def zonecfg_fault(text: str) -> str | None:
     """zonecfg cannot express a double quote or a line break, and drops such a command silently."""
     if any(character in text for character in '"\n\r\0'):
         return f"{text!r} must not contain a double quote or a line break: zonecfg cannot store it"
@@ -184,6 +187,47 @@ def parse_address(value: Any) -> IPv4Address:
         raise ValueError(f"{value!r} is not an IPv4 address: write 192.0.2.1") from None
 
 
+def parse_further_address(value: Any) -> HostAddress | IPv6Interface:
+    """Read a further address of an interface: IPv4 as `parse_host_address` does, or IPv6 with its prefix.
+
+    Raises:
+        ValueError: not such an address.
+    """
+    if isinstance(value, HostAddress | IPv6Interface):
+        return value
+    text = _string(value).strip()
+    if ":" not in text:
+        return parse_host_address(text)
+    try:
+        if "/" not in text:
+            raise ValueError
+        return IPv6Interface(text)
+    except ValueError:
+        raise ValueError(f"{value!r} is not an IPv6 address with prefix: write 2001:db8::10/64") from None
+
+
+def parse_bandwidth(value: Any) -> int:
+    """Bits a second from ``100M``, ``1.5G``, ``1200K``, ``100000000``; powers of 1000.
+
+    Raises:
+        ValueError: not a bandwidth that dladm(8) takes: it counts in kilobits, from 1200 on.
+    """
+    text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    match = _BANDWIDTH.fullmatch(text) if isinstance(text, str) else None
+    if not match:
+        raise ValueError(f"{value!r} is not a bandwidth: write bits a second with K, M or G, as in 100M")
+    bits = Decimal(match[1]) * _BITS[match[2].upper()]
+    if bits % 1000 or bits < _LEAST_BANDWIDTH:
+        raise ValueError(f"{value!r} is not a bandwidth cap: it is whole kilobits a second, at least 1200K")
+    return int(bits)
+
+
+def format_bandwidth(bits: int) -> str:
+    """The shortest exact spelling of a bandwidth: ``100M``, ``1500K``."""
+    unit = next(unit for unit in ("G", "M", "K", "") if bits % _BITS[unit] == 0)
+    return f"{bits // _BITS[unit]}{unit}"
+
+
 def parse_subnet(value: Any) -> IPv4Network:
     """Read an IPv4 network in CIDR or dotted mask spelling.
 
@@ -238,7 +282,7 @@ def _attributes(value: Any) -> dict[str, str]:
             raise ValueError(f"the value of {name!r} is longer than 255 characters")
         if not text:
             raise ValueError(f"the value of {name!r} is empty: zonecfg stores no empty attribute")
-        if fault := _zonecfg_fault(text):
+        if fault := zonecfg_fault(text):
             raise ValueError(f"the value of {name!r}: {fault}")
     return dict(value)
 
@@ -277,6 +321,12 @@ Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size, 
 Cpus = Annotated[float, BeforeValidator(_cpus), _NUMBER]
 Address = Annotated[IPv4Address, BeforeValidator(parse_address), _AS_TEXT, _TEXT]
 AddressMaybePrefix = Annotated[HostAddress, BeforeValidator(parse_host_address), _AS_TEXT, _TEXT]
+FurtherAddress = Annotated[
+    HostAddress | IPv6Interface, BeforeValidator(parse_further_address), _AS_TEXT, _TEXT
+]
+Bandwidth = Annotated[
+    int, BeforeValidator(parse_bandwidth), PlainSerializer(format_bandwidth, return_type=str), _TEXT
+]
 Subnet = Annotated[IPv4Network, BeforeValidator(parse_subnet), _AS_TEXT, _TEXT]
 Mac = Annotated[str, BeforeValidator(parse_mac), _TEXT]
 Domain = Annotated[str, BeforeValidator(_domain), _TEXT]

@@ -7,8 +7,10 @@ from ipaddress import IPv4Address
 from pulumi_illumos_provider.illumos import dnsmasq, files
 from pulumi_illumos_provider.illumos.distribution import Distribution
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen
+from pulumi_illumos_provider.illumos.zap_records import FRAGMENTS, remove_file
 from pulumi_illumos_provider.plan import Command, Step, sh
 from pulumi_illumos_provider.resources.placement import Placed
+from pulumi_illumos_provider.resources.router.names import forget_steps, name_steps
 from pulumi_illumos_provider.resources.zone_steps import is_installed, is_running
 
 # The vnic's MAC address is asked for on the host: it may not exist yet when the plan is made.
@@ -17,13 +19,13 @@ _RESERVE = """
 mac=$(/usr/sbin/dladm show-vnic -p -o macaddress "$1") || exit
 old_ifs=$IFS
 IFS=:
-set -- "$1" "$2" "$3" "$4" $mac
+set -- "$1" "$2" "$3" "$4" "$5" "$6" $mac
 IFS=$old_ifs
-[ $# -eq 10 ] || { echo "vnic $1 has no MAC address: $mac" >&2; exit 1; }
-vnic=$1 zone=$2 address=$3 directory=$4
-shift 4
+[ $# -eq 12 ] || { echo "vnic $1 has no MAC address: $mac" >&2; exit 1; }
+zone=$2 address=$3 directory=$4 name=$5 keyword=$6
+shift 6
 mac=$(printf '%02x:%02x:%02x:%02x:%02x:%02x' 0x$1 0x$2 0x$3 0x$4 0x$5 0x$6)
-file=$directory/pulumi-$vnic
+file=$directory/$name
 for other in "$directory"/*; do
     [ "$other" != "$file" ] && [ -f "$other" ] || continue
     case $(cat "$other") in
@@ -32,19 +34,23 @@ for other in "$directory"/*; do
         exit 1 ;;
     esac
 done
-line=$mac,$zone,$address,infinite
+line=$keyword$mac,$zone,$address,infinite
+new=$directory/.$name.new
 """
-_WRITE = '[ -d "$directory" ] && printf "%s\\n" "$line" >"$file.new" && mv -f "$file.new" "$file"'
+# dnsmasq reads every file of the directory but those that start with a dot.
+_WRITE = '[ -d "$directory" ] && printf "%s\\n" "$line" >"$new" && mv -f "$new" "$file"'
 _SAME = '[ "$(cat "$file" 2>/dev/null)" = "$line" ]'
 
 # dnsmasq keeps leases in memory and in a file: one that contradicts the reservations has to be taken out
-# of both. With stale leases only; a running server with none is just told to read its hosts again.
+# of both. With stale leases only; a running server with none is just told to read its hosts again, or
+# started again where they are part of its configuration.
 _DROP_LEASES = """
 root=$1 lease_file=$2 router=$3 fmri=$4 running=$5 directory=$6
 shift 6
 stale=
 for address in "$@"; do
-    keep=$(cat "$directory"/* 2>/dev/null | sed -n "s/^\\([^,]*\\),[^,]*,$address,.*/\\1/p")
+    keep=$(cat "$directory"/* 2>/dev/null |
+        sed -n "s/^dhcp-host=//; s/^\\([^,]*\\),[^,]*,$address,.*/\\1/p")
     found=$(sed -n "s/^[0-9]* \\([0-9a-fA-F:]*\\) $address .*/\\1/p" "$root$lease_file" 2>/dev/null)
     [ -z "$found" ] || [ "$found" = "$keep" ] || stale="$stale $address"
 done
@@ -55,6 +61,8 @@ if [ -n "$stale" ]; then
             cat "$root$lease_file.new" >"$root$lease_file" && rm -f "$root$lease_file.new" || exit
     done
     [ "$running" = no ] || /usr/sbin/svcadm -z "$router" enable "$fmri"
+elif [ "$running" = restart ]; then
+    /usr/sbin/svcadm -z "$router" restart "$fmri"
 elif [ "$running" = yes ]; then
     # Nothing to tell when the server does not run: it reads its hosts when it starts.
     /usr/bin/pkill -HUP -x -z "$router" dnsmasq || :
@@ -63,7 +71,7 @@ fi
 
 
 def reservation_steps(zone: str, placed: list[Placed], now: Snapshot) -> list[Step]:
-    """Reserve the address of every nic behind a router, and tell its DHCP server once.
+    """Reserve the address of every nic behind a router, name the zone there, and tell its server once.
 
     A shared-ip zone has no MAC address of its own, and asks nobody for its address.
     """
@@ -72,10 +80,15 @@ def reservation_steps(zone: str, placed: list[Placed], now: Snapshot) -> list[St
     for nic in placed:
         if nic.router is None or nic.address is None or nic.shared or not is_installed(nic.router):
             continue
-        if _reserved(zone, nic, now):
-            continue
         router = nic.router
-        arguments = (nic.vnic, zone, str(nic.address.ip), _directory(router))
+        if _reserved(zone, nic, now):
+            if nic.dhcp and not is_running(now.zones.get(zone)):
+                # A run that was cut off may have reserved it without telling.
+                told.setdefault(router.name, (router, []))[1].append(nic.address.ip)
+            continue
+        keyword = "" if router.is_router else "dhcp-host="
+        name = _fragment(router, nic.vnic)
+        arguments = (nic.vnic, zone, str(nic.address.ip), _directory(router), name, keyword)
         steps.append(
             Step(
                 f"reserving {nic.address.ip} for zone {zone} in router zone {router.name}",
@@ -84,23 +97,24 @@ def reservation_steps(zone: str, placed: list[Placed], now: Snapshot) -> list[St
             )
         )
         told.setdefault(router.name, (router, []))[1].append(nic.address.ip)
+    for name, naming in name_steps(zone, placed, now).items():
+        steps += naming
+        told.setdefault(name, (now.zones[name], []))
     return steps + [_tell(router, addresses, now) for router, addresses in told.values()]
 
 
 def release_steps(zone: str, now: Snapshot, keep: list[Placed] | None = None) -> list[Step]:
-    """Remove a zone's reservations and leases from every router zone, except those of kept nics."""
+    """Remove a zone's reservations, leases and names from every router zone, except those of kept nics."""
     kept = {(nic.router.name, nic.vnic, nic.address.ip) for nic in keep or [] if nic.router and nic.address}
     steps: list[Step] = []
-    for router in now.routers:
+    for router in now.serving:
         gone = [
             r
             for r in router.reservations
-            if r.name == zone
-            and r.file.startswith(dnsmasq.fragment_name(""))
-            and (router.name, r.file.removeprefix(dnsmasq.fragment_name("")), r.address) not in kept
+            if r.name == zone and r.vnic and (router.name, r.vnic, r.address) not in kept
         ]
         for reservation in gone:
-            path = f"{dnsmasq.HOSTS_DIRECTORY.lstrip('/')}/{reservation.file}"
+            path = f"{_place(router)}/{reservation.file}"
             if not _replaced(router, reservation, kept):
                 steps.append(
                     Step(
@@ -109,9 +123,28 @@ def release_steps(zone: str, now: Snapshot, keep: list[Placed] | None = None) ->
                         done=files.zone_file_absent(router.root, path),
                     )
                 )
-        if gone:
+        forgetting = forget_steps(zone, router, keep)
+        steps += forgetting
+        if gone or forgetting:
             steps.append(_tell(router, [r.address for r in gone], now))
     return steps
+
+
+def cleanup_lines(zone: str, placed: list[Placed], now: Snapshot) -> list[str]:
+    """Lines of a shell script that release the reservations of a zone that was removed without us."""
+    lines: list[str] = []
+    for nic in placed:
+        router = nic.router
+        if router is None:
+            continue
+        if nic.address is not None and not nic.shared:
+            lines.append(remove_file(f"{_directory(router)}/{_fragment(router, nic.vnic)}"))
+        if router.is_router:
+            lines.append(remove_file(f"{router.root}{dnsmasq.NAMES_DIRECTORY}/{zone}"))
+            lines.append(f"/usr/bin/pkill -HUP -x -z {router.name} dnsmasq")
+        else:
+            lines.append(f"/usr/sbin/svcadm -z {router.name} restart {now.distribution.dnsmasq.fmri}")
+    return lines
 
 
 def _replaced(
@@ -120,25 +153,35 @@ def _replaced(
     kept: set[tuple[str, str, IPv4Address]],
 ) -> bool:
     """The fragment is going to be rewritten with another address."""
-    vnic = reservation.file.removeprefix(dnsmasq.fragment_name(""))
-    return any((router.name, vnic) == (name, other) for name, other, _ in kept)
+    return any((router.name, reservation.vnic) == (name, other) for name, other, _ in kept)
 
 
 def _reserved(zone: str, nic: Placed, now: Snapshot) -> bool:
-    link = now.links.get(nic.vnic)
+    link = now.link_of(zone, nic.vnic)
     if nic.router is None or nic.address is None or link is None or link.over != nic.over:
         return False
     if nic.mac and link.mac != nic.mac:
         return False
     return any(
-        r.file == dnsmasq.fragment_name(nic.vnic)
+        r.file == _fragment(nic.router, nic.vnic)
         and (r.mac, r.name, r.address) == (link.mac, zone, nic.address.ip)
         for r in nic.router.reservations
     )
 
 
+def _place(router: ZoneSeen) -> str:
+    """Where reservations stand below a router zone's root."""
+    directory = dnsmasq.HOSTS_DIRECTORY if router.is_router else FRAGMENTS
+    return directory.lstrip("/")
+
+
 def _directory(router: ZoneSeen) -> str:
-    return router.root + dnsmasq.HOSTS_DIRECTORY
+    return f"{router.root}/{_place(router)}"
+
+
+def _fragment(router: ZoneSeen, vnic: str) -> str:
+    """Name of a vnic's fragment; beside zap's own ones, which are called ``ZONE.conf``."""
+    return dnsmasq.fragment_name(vnic) + ("" if router.is_router else ".conf")
 
 
 def _tell(router: ZoneSeen, addresses: list[IPv4Address], now: Snapshot) -> Step:
@@ -152,13 +195,14 @@ def _tell(router: ZoneSeen, addresses: list[IPv4Address], now: Snapshot) -> Step
 
 def _drop_leases(router: ZoneSeen, addresses: list[IPv4Address], distribution: Distribution) -> Command:
     package = distribution.dnsmasq
+    running = "yes" if router.is_router else "restart"
     return sh(
         _DROP_LEASES,
         router.root,
         package.lease_file,
         router.name,
         package.fmri,
-        "yes" if is_running(router) else "no",
+        running if is_running(router) else "no",
         _directory(router),
         *(str(address) for address in addresses),
     )

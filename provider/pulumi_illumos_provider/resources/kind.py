@@ -53,6 +53,7 @@ class Claim:
         first, last: the claimed numbers.
         what: it, for messages: ``10.10.0.5``.
         property: the property that claims it.
+        shared: what all must have in common that want it as well; empty when nobody else can have it.
     """
 
     space: str
@@ -60,10 +61,12 @@ class Claim:
     last: int
     what: str
     property: str
+    shared: str = ""
 
     def conflicts(self, other: Claim) -> bool:
         """Whether both cannot be had."""
-        return self.space == other.space and self.first <= other.last and other.first <= self.last
+        same = self.space == other.space and self.first <= other.last and other.first <= self.last
+        return same and not (self.shared and self.shared == other.shared)
 
 
 @dataclass(frozen=True)
@@ -115,9 +118,13 @@ class Kind(ABC, Generic[I, O]):
         """What the object will have for itself alone, as far as the inputs tell it."""
         return []
 
-    def probes(self, name: str) -> Probes:
+    def probes(self, name: str, wanted: I | None = None) -> Probes:
         """What must be asked to know everything about the object called ``name`` and around it."""
-        return probes(name)
+        return probes(name, self.paths(wanted) if wanted is not None else ())
+
+    def paths(self, wanted: I) -> list[str]:
+        """Paths of the host of which `plan` must know whether they exist."""
+        return []
 
     def observe(self, name: str, results: Results) -> Snapshot:
         """Read the answers. Raises HostError when an answer cannot be understood."""
@@ -159,6 +166,10 @@ class Kind(ABC, Generic[I, O]):
     def satisfied(self, field: str, wanted: I, state: O) -> bool:
         """Whether the host's state already means what the field (python name) of wanted asks."""
 
+    def change(self, field: str, wanted: I, state: O) -> Change:
+        """What it takes to change a field (python name) that is not satisfied."""
+        return self.inputs.change(field)
+
     @abstractmethod
     def spell(self, state: O) -> dict[str, Any]:
         """Inputs (camelCase) as a user would write them for this state: defaults left out."""
@@ -172,7 +183,8 @@ class Kind(ABC, Generic[I, O]):
             had = getattr(state, field, None) not in (None, [], {})
             has = getattr(wanted, field) not in (None, [], {})
             kind = "update" if had == has else ("add" if has else "delete")
-            found.append(Difference(self.inputs.property_name(field), self.inputs.change(field), kind))
+            change = self.change(field, wanted, state)
+            found.append(Difference(self.inputs.property_name(field), change, kind))
         return found
 
     def respell(self, state: O, old: Mapping[str, Any] | None) -> dict[str, Any]:

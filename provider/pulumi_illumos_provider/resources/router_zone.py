@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any, ClassVar
 
@@ -10,54 +9,48 @@ from pulumi_illumos_provider.errors import Refused
 from pulumi_illumos_provider.illumos import (
     dnsmasq,
     files,
-    ipadm,
+    fragments,
     ipfilter,
     names,
     records,
-    smf,
+    zap_records,
     zoneadm,
     zonecfg,
 )
 from pulumi_illumos_provider.illumos.distribution import Distribution
-from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen, parse_resolvers
-from pulumi_illumos_provider.model.base import Change
-from pulumi_illumos_provider.model.common import ZoneState, address_fault
+from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen
+from pulumi_illumos_provider.illumos.zlogin import inside
+from pulumi_illumos_provider.model.base import Change, Properties
+from pulumi_illumos_provider.model.common import ZoneState
 from pulumi_illumos_provider.model.router_zone import (
+    NetworkSettings,
     RouterNetwork,
     RouterNetworkState,
+    RouterSettings,
     RouterZoneInputs,
     RouterZoneOutputs,
 )
 from pulumi_illumos_provider.model.values import HostAddress
-from pulumi_illumos_provider.plan import Step, sh
+from pulumi_illumos_provider.plan import Command, Step, sh
 from pulumi_illumos_provider.resources import etherstub
 from pulumi_illumos_provider.resources import zone_steps as steps
-from pulumi_illumos_provider.resources.kind import Difference, Kind, Owner, Plan
-from pulumi_illumos_provider.resources.placement import user_of_address
+from pulumi_illumos_provider.resources.kind import Claim, Difference, Kind, Owner, Plan
+from pulumi_illumos_provider.resources.router import drift, links, render, routes, services
+from pulumi_illumos_provider.resources.router.design import (
+    Design,
+    Net,
+    attributes,
+    recorded,
+    work_out,
+)
+from pulumi_illumos_provider.resources.zone.job import Job
+from pulumi_illumos_provider.resources.zone.limits import Limits
+from pulumi_illumos_provider.resources.zone.settings import Settings
+from pulumi_illumos_provider.resources.zone.side import Side
 
-SERVICE_LIMIT = 180.0
+RULES_LIMIT = fragments.LOCK_LIMIT + 60.0
 
-
-@dataclass(frozen=True)
-class Design:
-    """A router zone with everything worked out."""
-
-    name: str
-    brand: str
-    zonepath: str
-    public: records.Public
-    networks: tuple[records.Network, ...]
-    servers: tuple[IPv4Address, ...]
-
-    @property
-    def root(self) -> str:
-        """Its root directory, seen from the global zone."""
-        return f"{self.zonepath}/root"
-
-    @property
-    def vnics(self) -> dict[str, str]:
-        """The zone's own vnics, and what each is over."""
-        return {self.public.vnic: self.public.link} | {n.vnic: n.etherstub for n in self.networks}
+_SIDES: tuple[Side[Any, Any], ...] = (Settings(), Limits())
 
 
 class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
@@ -71,11 +64,27 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
         "publicLink": frozenset({"publicAddress"}),
         "status": frozenset({"status", "state"}),
         "state": frozenset({"status"}),
-        "services": frozenset({"status", "state"}),
+        "services": frozenset({"status", "state", "services", "networks"}),
+        "drift": frozenset({"drift", "status"}),
+        "linkProtection": frozenset({"linkProtection"}),
+        **{output: inputs for side in _SIDES for output, inputs in side.follows.items()},
     }
 
     def autoname(self, name: str, suffix: str) -> str:
         return names.automatic_zone(name, suffix)
+
+    def claims(self, wanted: RouterZoneInputs) -> list[Claim]:
+        found = []
+        for index, public in enumerate(wanted.all_public):
+            where = "publicAddress" if index == 0 else f"publicAddresses[{index - 1}]"
+            number = int(public.address)
+            found.append(Claim("address", number, number, str(public.address), where))
+        for index, network in enumerate(wanted.networks):
+            path, number = f"networks[{index}]", int(network.router_address)
+            found.append(Claim("address", number, number, str(network.router_address), f"{path}.address"))
+            first, last = int(network.subnet.network_address), int(network.subnet.broadcast_address)
+            found.append(Claim("network", first, last, str(network.subnet), f"{path}.subnet"))
+        return found
 
     # Planning ------------------------------------------------------------------------------------
 
@@ -90,46 +99,23 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
         zone = now.zones.get(name)
         if zone is not None and state is None:
             steps.refuse_foreign(zone, owner, self.token)
-        design = _design(wanted, zone, now)
-        config = _configuration(design, wanted, zone, owner)
-        package = now.distribution.dnsmasq
-        contents = _files(design, zone, now.distribution)
-        live = {"etc/resolv.conf", package.config.lstrip("/")}
-        links = _own_etherstub_steps(design, zone, now, owner)
-        for vnic, over in design.vnics.items():
-            links += steps.vnic_steps(vnic, over, now)
-        links += _retired_vnic_steps(design, zone, now)
-        boot_contents = {path: text for path, text in contents.items() if path not in live}
-        nets_changed = zone is not None and {net.key for net in zone.config.of_kind("net")} != set(
-            design.vnics
-        )
-        must_stop = bool(links or nets_changed or steps.file_steps(name, design.root, boot_contents, zone))
-        stop = zone is not None and zone.listed.active and must_stop
-        boots = stop or not steps.is_running(zone)
-        writes = steps.file_steps(name, design.root, contents, zone)
-
-        plan: list[Step] = _ipfilter_steps(now)
-        plan += steps.clear_incomplete_steps(name, zone)
-        plan += steps.configure_steps(name, config, now.distribution.templates.get(design.brand), zone)
-        if stop:
-            plan += steps.stop_steps(name, zone)
-        plan += links
-        plan += _shared_steps(design, zone, now)
-        plan += _retired_etherstub_steps(design, zone)
-        if not steps.is_installed(zone):
-            options = now.distribution.router_install((now.distribution.ipfilter_package, package.package))
-            plan += steps.install_steps(name, zone, options)
-            plan += _equipment_steps(design, now.distribution)
-        plan += writes
-        if boots:
-            plan += steps.boot_steps(name, native=True)
-        plan += _service_steps(name, zone, boots, bool(writes) and not boots, now.distribution)
-        return Plan(tuple(plan))
+        design = work_out(wanted, zone, now)
+        retired = links.retired(design, zone)
+        if zone is not None and retired:
+            _refuse_served(name, zone, retired, now)
+        job = Job(design.name, design.brand, design.zonepath, owner, zone, now)
+        for side in _SIDES:
+            side.plan(wanted, job)
+        if zone is None:
+            job.properties |= {"brand": design.brand, "zonepath": design.zonepath}
+        job.properties["ip-type"] = "exclusive"
+        return _Work(design, retired, job).plan()
 
     def plan_delete(self, name: str, now: Snapshot, state: RouterZoneOutputs) -> Plan:
         zone = now.zones.get(name)
         networks = zone.networks if zone else ()
-        _refuse_attached(name, zone, networks, now)
+        if zone is not None:
+            _refuse_attached(zone, now)
         plan: list[Step] = steps.stop_steps(name, zone)
         if zone is not None and zone.listed.state != zoneadm.CONFIGURED:
             plan.append(steps.uninstall_step(name))
@@ -141,11 +127,12 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
                 plan += steps.delete_vnic_steps(vnic)
         shared = [n.shared_vnic for n in state.networks] + [n.shared for n in networks]
         for vnic in dict.fromkeys(shared):
-            plan += _delete_shared_steps(vnic, now)
+            plan += links.delete_shared_steps(vnic, now)
         owned = [n.etherstub for n in state.networks if n.owns_etherstub]
         owned += [n.etherstub for n in networks if n.owned]
         for stub in dict.fromkeys(owned):
             plan += etherstub.delete_steps(stub)
+        plan += zap_records.router_removal_steps(name, now)
         if zone is not None:
             plan += steps.unconfigure_steps(name)
         return Plan(tuple(plan))
@@ -154,41 +141,35 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
 
     def read(self, host: str, name: str, now: Snapshot) -> RouterZoneOutputs | None:
         zone = now.zones.get(name)
-        if zone is None or zone.public is None:
+        design = recorded(zone) if zone else None
+        if zone is None or design is None:
             return None
-        public = zone.public
+        public = design.public
+        values: dict[str, Any] = {
+            name: getattr(design.settings, name) for name in RouterSettings.model_fields
+        }
+        for side in _SIDES:
+            values |= side.read(zone, now)
         return RouterZoneOutputs(
             host=host,
             name=name,
             public_address=_read_public_address(zone, public),
+            public_addresses=[_host_address(other) for other in public.others],
             public_link=_read_over(public.vnic, public.link, now),
             public_vnic=public.vnic,
             gateway=_read_gateway(zone, public),
-            networks=[
-                RouterNetworkState(
-                    etherstub=_read_over(n.vnic, n.etherstub, now),
-                    subnet=n.subnet,
-                    address=n.address,
-                    dhcp=n.dhcp,
-                    domain=n.domain,
-                    vnic=n.vnic,
-                    shared_vnic=n.shared,
-                    owns_etherstub=n.owned,
-                )
-                for n in zone.networks
-            ],
+            networks=[_read_network(net, now) for net in design.networks],
+            dns_servers=list(design.servers),
             brand=zone.listed.brand,
             zonepath=zone.listed.zonepath,
-            autoboot=zone.config.properties.get("autoboot") == "true",
-            dns_servers=parse_resolvers(zone.files.get("etc/resolv.conf", "")),
             state=ZoneState.RUNNING if steps.is_running(zone) else ZoneState.HALTED,
             status=zone.listed.state,
-            services=_services(zone, now.distribution),
+            services=dict(services.states(design, zone, now.distribution)),
             link_protection=[
-                vnic
-                for vnic in (public.vnic, *(n.vnic for n in zone.networks))
-                if vnic in now.links and now.links[vnic].protection
+                vnic for vnic in design.vnics if vnic in now.links and now.links[vnic].protection
             ],
+            drift=drift.found(design, zone, now),
+            **values,
         )
 
     def unfinished(self, state: RouterZoneOutputs) -> list[str]:
@@ -215,15 +196,24 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
             found.append(Difference("state", Change.LIVE))
         elif any(value != "online" for value in state.services.values()):
             found.append(Difference("services", Change.LIVE))
+        if state.drift:
+            found.append(Difference("drift", Change.LIVE, "delete"))
         if state.link_protection:
             found.append(Difference("linkProtection", Change.REBOOT, "delete"))
         return found
 
     def satisfied(self, field: str, wanted: RouterZoneInputs, state: RouterZoneOutputs) -> bool:
+        for side in _SIDES:
+            if field in side.fields:
+                return side.satisfied(field, wanted, state)
         value = getattr(wanted, field)
         match field:
             case "public_address":
                 return bool(value.matches(state.public_address))
+            case "public_addresses":
+                return len(value) == len(state.public_addresses) and all(
+                    one.matches(other) for one, other in zip(value, state.public_addresses, strict=True)
+                )
             case "networks":
                 return len(value) == len(state.networks) and all(
                     any(_network_satisfied(network, actual) for actual in state.networks)
@@ -241,197 +231,175 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
             "brand": state.brand,
             "zonepath": state.zonepath,
         }
+        if state.public_addresses:
+            spelled["publicAddresses"] = [str(address) for address in state.public_addresses]
         if state.gateway is not None:
             spelled["gateway"] = str(state.gateway)
-        if not state.autoboot:
-            spelled["autoboot"] = False
         if state.dns_servers:
             spelled["dnsServers"] = [str(server) for server in state.dns_servers]
+        spelled |= _spell(RouterSettings, state)
+        for side in _SIDES:
+            spelled |= side.spell(state)
         return spelled
 
 
-# Working out -------------------------------------------------------------------------------------
+# Planning ----------------------------------------------------------------------------------------
 
 
-def _design(wanted: RouterZoneInputs, zone: ZoneSeen | None, now: Snapshot) -> Design:
-    name = wanted.name or ""
-    brand = steps.choose_brand(
-        wanted.brand or (zone.listed.brand if zone else None), now.distribution.router_brand, now
-    )
-    if brand not in now.distribution.native_brands:
-        raise Refused(
-            f"a router zone needs a brand with illumos services, and {brand} has none: use one of "
-            f"{', '.join(sorted(now.distribution.native_brands & now.brands))}",
-            "brand",
+class _Work:
+    """From a design and what is there to steps."""
+
+    def __init__(self, design: Design, retired: tuple[records.Network, ...], job: Job) -> None:
+        self._design = design
+        self._retired = retired
+        self._job = job
+        self._now = job.now
+        self._zone = job.zone
+        self._vnics = links.vnic_steps(design, job.now)
+        self._stops = job.zone is not None and job.zone.listed.active and self._must_stop(job.zone)
+        self._live = job.running and not self._stops
+
+    def _must_stop(self, zone: ZoneSeen) -> bool:
+        """A link that the zone has cannot be made anew under it; a new one can be lent to it."""
+        present = {net.values.get("physical") for net in zone.config.of_kind("net")}
+        changed = any(needed for vnic, needed in self._vnics.items() if vnic in present)
+        return changed or bool(self._job.reboot) or not steps.is_running(zone)
+
+    def plan(self) -> Plan:
+        """Everything in order."""
+        job, design, zone = self._job, self._design, self._zone
+        plan: list[Step] = [*_ipfilter_steps(self._now), *steps.clear_incomplete_steps(design.name, zone)]
+        plan += job.before
+        # What goes stays in the configuration until it is gone: a run that is cut off knows of it.
+        plan += self._configure(self._retired, zone)
+        if self._stops:
+            plan += steps.stop_steps(design.name, zone)
+        plan += links.etherstub_steps(design, zone, self._now, job.owner)
+        plan += [step for needed in self._vnics.values() for step in needed]
+        plan += links.shared_steps(design, self._now)
+        plan += job.links
+        plan += self._install()
+        plan += self._write()
+        plan += self._run() if self._live else self._boot()
+        plan += self._retire()
+        plan += zap_records.router_steps(
+            design.name,
+            design.zonepath,
+            [n.record for n in design.networks],
+            [address.ip for address in design.public.addresses],
+            self._now,
         )
-    zonepath = zone.listed.zonepath if zone else steps.choose_zonepath(wanted.zonepath, name, now)
-    public = _public(wanted, now)
-    return Design(
-        name=name,
-        brand=brand,
-        zonepath=zonepath,
-        public=public,
-        networks=_networks(wanted, zone, public, now),
-        servers=tuple(wanted.dns_servers if wanted.dns_servers is not None else now.resolvers),
-    )
+        return Plan(tuple(plan), self._warnings())
 
+    def _warnings(self) -> tuple[str, ...]:
+        warnings = list(self._job.warnings)
+        if self._stops and self._job.running:
+            warnings.append(f"router zone {self._design.name} will be rebooted")
+        return tuple(warnings)
 
-def _public(wanted: RouterZoneInputs, now: Snapshot) -> records.Public:
-    asked = wanted.public_address
-    held = now.link_of_network(asked.address)
-    link = wanted.public_link or (held[0] if held else None)
-    if link is None and now.default_route:
-        link = now.default_route.interface or None
-    if link is None:
-        raise Refused(
-            f"no link of the host leads to {asked.address}: name one with publicLink",
-            "publicAddress",
+    def _configure(self, also: tuple[records.Network, ...], present: ZoneSeen | None) -> list[Step]:
+        job, design = self._job, self._design
+        own = attributes(design, also)
+        own[records.OWNER] = records.owner_value(job.owner.urn)
+        vnics = [*design.vnics, *(n.vnic for n in also)]
+        draft = zonecfg.Draft(
+            job.properties,
+            (
+                *links.nets(vnics, job.config),
+                *job.resources,
+                *(zonecfg.attribute(*attribute) for attribute in own.items()),
+            ),
+            frozenset(job.scope | {("net", None), ("attr", None)}),
         )
-    if link not in now.links:
-        raise Refused(f"there is no link {link} on the host", "publicLink")
-    if now.links[link].link_class in ("vnic", "vlan"):
-        raise Refused(f"{link} is a {now.links[link].link_class}: no vnic can be over it", "publicLink")
-    own = [a.network for a in now.addresses.get(link, []) if asked.address in a.network]
-    if asked.prefix is None and not own:
-        raise Refused(
-            f"{asked.address} is in no network of the host on {link}: "
-            f"write it with its prefix length, as in {asked.address}/24",
-            "publicAddress",
-        )
-    address = asked.interface(own[0].prefixlen if own else 32)
-    if fault := address_fault(HostAddress(address.ip, address.network.prefixlen), address.network):
-        raise Refused(fault, "publicAddress")
-    if now.default_route and now.default_route.gateway == address.ip:
-        raise Refused(f"{address.ip} is the host's gateway: choose another", "publicAddress")
-    user = user_of_address(address.ip, link, now, wanted.name or "")
-    if user:
-        raise Refused(f"{address.ip} is taken by {user}: choose another address", "publicAddress")
-    gateway = wanted.gateway
-    if gateway is None and now.default_route and now.default_route.gateway in address.network:
-        gateway = now.default_route.gateway
-    if gateway is not None and (gateway not in address.network or gateway == address.ip):
-        raise Refused(
-            f"the gateway {gateway} must be another address of {address.network}, "
-            "the network of the public address",
-            "gateway",
-        )
-    return records.Public(link, names.vnic(wanted.name or "", 0), address, gateway)
+        template = job.kind.template
+        return steps.configure_steps(design.name, draft, template, present)
 
+    def _install(self) -> list[Step]:
+        design, zone, distribution = self._design, self._zone, self._now.distribution
+        packages = (distribution.ipfilter_package, distribution.dnsmasq.package)
+        if not steps.is_installed(zone):
+            options = distribution.router_install((*packages, *design.settings.packages))
+            return [
+                *steps.install_steps(design.name, zone, options),
+                *_equipment_steps(design, distribution),
+            ]
+        return _directory_steps(design, distribution) if self._serves_anew() else []
 
-def _networks(
-    wanted: RouterZoneInputs, zone: ZoneSeen | None, public: records.Public, now: Snapshot
-) -> tuple[records.Network, ...]:
-    name = wanted.name or ""
-    # A network that stays keeps its links: their names follow from a number that is never moved.
-    present = {n.subnet: n for n in zone.networks} if zone else {}
-    numbers = iter(
-        number
-        for number in range(len(wanted.networks) + len(present) + 1)
-        if names.shared_vnic(name, number) not in {n.shared for n in present.values()}
-    )
-    found = []
-    for index, network in enumerate(wanted.networks):
-        path = f"networks[{index}]"
-        _refuse_overlap(network, path, public, name, now)
-        kept = present.get(network.subnet)
-        if kept is not None and network.etherstub not in (None, kept.etherstub):
-            kept = None
-        number = 0 if kept else next(numbers)
-        owned = network.etherstub is None
-        stub = network.etherstub or (kept.etherstub if kept else names.owned_etherstub(name, number))
-        if not owned:
-            _require_etherstub(stub, path, name, now)
-        found.append(
-            records.Network(
-                etherstub=stub,
-                subnet=network.subnet,
-                address=network.router_address,
-                vnic=kept.vnic if kept else names.vnic(name, number + 1),
-                shared=kept.shared if kept else names.shared_vnic(name, number),
-                dhcp=network.dhcp,
-                domain=network.domain,
-                owned=kept.owned if kept and owned else owned,
-            )
-        )
-    return tuple(found)
+    def _serves_anew(self) -> bool:
+        zone, distribution = self._zone, self._now.distribution
+        path = distribution.dnsmasq.config.lstrip("/")
+        return zone is not None and zone.files.get(path) != render.name_server(self._design, distribution)
 
+    def _write(self) -> list[Step]:
+        """Write what the zone reads when it boots."""
+        design, zone, distribution = self._design, self._zone, self._now.distribution
+        contents = render.files(design)
+        if not self._live:
+            contents[distribution.dnsmasq.config.lstrip("/")] = render.name_server(design, distribution)
+            contents[f"{distribution.dnsmasq.config.lstrip('/')}.old"] = None
+        kept = {f"etc/{kind}.{n.vnic}" for n in self._retired for kind in ("hostname", "hostname6")}
+        for path in zone.files if zone else ():
+            if path.startswith(("etc/hostname.", "etc/hostname6.")) and path not in kept:
+                contents.setdefault(path, None)
+        return steps.file_steps(design.name, design.root, contents, zone)
 
-def _refuse_overlap(
-    network: RouterNetwork, path: str, public: records.Public, name: str, now: Snapshot
-) -> None:
-    for router in now.routers:
-        for other in router.networks:
-            if router.name != name and other.subnet.overlaps(network.subnet):
-                raise Refused(
-                    f"{network.subnet} overlaps {other.subnet} of router zone {router.name}: "
-                    "choose other addresses",
-                    f"{path}.subnet",
-                )
-    for link, addresses in now.addresses.items():
-        for own in addresses:
-            if own.network.overlaps(network.subnet):
-                raise Refused(
-                    f"{network.subnet} overlaps {own.network}, the host's own network on {link}: "
-                    "choose other addresses",
-                    f"{path}.subnet",
-                )
-    if public.address.network.overlaps(network.subnet):
-        raise Refused(
-            f"{network.subnet} overlaps {public.address.network}, the network of the public "
-            "address: choose other addresses",
-            f"{path}.subnet",
-        )
+    def _boot(self) -> list[Step]:
+        design = self._design
+        return [
+            *self._rules(),
+            *routes.route_steps(design, self._zone, live=False),
+            *self._job.inside,
+            *steps.boot_steps(design.name, native=True),
+            _device_step(design.name, self._now.distribution),
+            *services.enable_steps(design, self._now.distribution),
+            *self._job.booted,
+        ]
 
+    def _run(self) -> list[Step]:
+        """Let the running zone follow; rules after links, because they are bound to the links' names."""
+        design, zone, distribution = self._design, self._zone, self._now.distribution
+        assert zone is not None
+        return [
+            *links.live_steps(design, zone, self._now),
+            *routes.default_steps(design, zone),
+            *routes.route_steps(design, zone, live=True),
+            *_package_steps(design, zone, distribution),
+            *self._rules(),
+            *services.mend_steps(design, zone, distribution),
+            *services.name_server_steps(design, zone, distribution),
+            *self._job.live,
+        ]
 
-def _require_etherstub(stub: str, path: str, name: str, now: Snapshot) -> None:
-    where = f"{path}.etherstub"
-    link = now.links.get(stub)
-    if link is None:
-        raise Refused(
-            f"there is no etherstub {stub} on the host: make it with an Etherstub resource, "
-            "or leave it out and the router zone makes one",
-            where,
-        )
-    if link.link_class != "etherstub":
-        raise Refused(f"{stub} is not an etherstub but a link of class {link.link_class}", where)
-    for router in now.routers:
-        if router.name != name and any(n.etherstub == stub for n in router.networks):
-            raise Refused(f"etherstub {stub} carries a network of router zone {router.name}", where)
+    def _rules(self) -> list[Step]:
+        design, zone = self._design, self._zone
+        found = [] if zone is None else _former_rules_steps(design, zone)
+        for kind, what, rules in (
+            (fragments.NAT, "address translation", render.nat_rules(design)),
+            (fragments.FILTER, "packet filter", render.filter_rules(design)),
+        ):
+            found += _fragment_steps(kind, what, rules, design, zone)
+        return found
 
-
-def _records(design: Design, owner: Owner) -> dict[str, str]:
-    own = {
-        records.OWNER: records.owner_value(owner.urn),
-        records.PUBLIC: design.public.encode(),
-    }
-    for number, network in enumerate(design.networks):
-        own[f"{records.NETWORK}{number}"] = network.encode()
-    return own
-
-
-def _configuration(
-    design: Design, wanted: RouterZoneInputs, zone: ZoneSeen | None, owner: Owner
-) -> zonecfg.Draft:
-    properties = {"autoboot": steps.boolean(wanted.autoboot), "ip-type": "exclusive"}
-    if zone is None:
-        properties |= {"brand": design.brand, "zonepath": design.zonepath}
-    kept = [
-        attribute
-        for attribute in (zone.config.of_kind("attr") if zone else [])
-        if not attribute.key.startswith(records.PREFIX)
-    ]
-    own = [zonecfg.attribute(*record) for record in _records(design, owner).items()]
-    # No allowed-address: the host would drop every packet that the router forwards inwards.
-    present = zone.config.of_kind("net") if zone else []
-    nets = [
-        zonecfg.keeping(steps.net(vnic), present, frozenset({"address", "allowed-address", "defrouter"}))
-        for vnic in design.vnics
-    ]
-    scope: set[tuple[str, str | None]] = {("attr", None), ("net", None)}
-    return zonecfg.Draft(properties, (*nets, *own, *kept), frozenset(scope))
-
-
-# Steps -------------------------------------------------------------------------------------------
+    def _retire(self) -> list[Step]:
+        if self._zone is None or not self._retired:
+            return []
+        name, first = self._design.name, len(self._design.networks)
+        networks = [f"{records.NETWORK}{first + number}" for number in range(len(self._retired))]
+        gone = [zonecfg.attribute(network, "") for network in networks]
+        gone += [steps.net(n.vnic) for n in self._retired]
+        subnets = ", ".join(str(n.subnet) for n in self._retired)
+        return [
+            *links.retire_steps(self._retired, self._zone, self._now, self._live),
+            Step(
+                f"removing {subnets} from the configuration of zone {name}",
+                zonecfg.edit(name, map(zonecfg.remove_resource, gone)),
+                done=zonecfg.lacks(
+                    name,
+                    *(f"set name={network}" for network in networks),
+                    *(f"set physical={n.vnic}" for n in self._retired),
+                ),
+            ),
+        ]
 
 
 def _ipfilter_steps(now: Snapshot) -> list[Step]:
@@ -445,77 +413,9 @@ def _ipfilter_steps(now: Snapshot) -> list[Step]:
             now.distribution.install_package(package),
             done=sh("[ -x /usr/sbin/ipnat ]"),
             timeout=steps.INSTALL_LIMIT,
+            remedy=f"see that the host's package repositories offer {package}, then run again",
         )
     ]
-
-
-def _own_etherstub_steps(design: Design, zone: ZoneSeen | None, now: Snapshot, owner: Owner) -> list[Step]:
-    found: list[Step] = []
-    before = {n.etherstub for n in zone.networks if n.owned} if zone else set()
-    for network in design.networks:
-        if not network.owned:
-            continue
-        link = now.links.get(network.etherstub)
-        if link is None:
-            found += etherstub.create_steps(network.etherstub, owner)
-        elif network.etherstub not in before:
-            etherstub.refuse_foreign(link, now, owner)
-    return found
-
-
-def _shared_steps(design: Design, zone: ZoneSeen | None, now: Snapshot) -> list[Step]:
-    """A plumbed vnic without address over each etherstub: shared-ip zones get theirs on it."""
-    found: list[Step] = []
-    for network in design.networks:
-        link = now.links.get(network.shared)
-        if link and link.over != network.etherstub:
-            found += _delete_shared_steps(network.shared, now)
-            link = None
-        if link is None:
-            found += steps.vnic_steps(network.shared, network.etherstub, now)
-        if link is None or network.shared not in now.interfaces:
-            found.append(
-                Step(
-                    f"plumbing {network.shared} for shared-ip zones",
-                    ipadm.create_interface(network.shared),
-                    done=ipadm.interface_exists(network.shared),
-                )
-            )
-    kept = {network.shared for network in design.networks}
-    for network in zone.networks if zone else ():
-        if network.shared not in kept:
-            found += _delete_shared_steps(network.shared, now)
-    return found
-
-
-def _delete_shared_steps(vnic: str, now: Snapshot) -> list[Step]:
-    if vnic not in now.links:
-        return []
-    return [
-        Step(
-            f"unplumbing {vnic}",
-            ipadm.delete_interface(vnic),
-            done=ipadm.interface_absent(vnic),
-        ),
-        *steps.delete_vnic_steps(vnic),
-    ]
-
-
-def _retired_vnic_steps(design: Design, zone: ZoneSeen | None, now: Snapshot) -> list[Step]:
-    found: list[Step] = []
-    for network in zone.networks if zone else ():
-        if network.vnic not in design.vnics and network.vnic in now.links:
-            found += steps.delete_vnic_steps(network.vnic)
-    return found
-
-
-def _retired_etherstub_steps(design: Design, zone: ZoneSeen | None) -> list[Step]:
-    kept = {network.etherstub for network in design.networks if network.owned}
-    found: list[Step] = []
-    for network in zone.networks if zone else ():
-        if network.owned and network.etherstub not in kept:
-            found += etherstub.delete_steps(network.etherstub)
-    return found
 
 
 def _equipment_steps(design: Design, distribution: Distribution) -> list[Step]:
@@ -530,129 +430,176 @@ while [ $# -ge 2 ]; do
 done
 """
     words = ("/usr/sbin/ipnat", distribution.ipfilter_package, package.program, package.package)
-    directory = package.lease_file.rsplit("/", 1)[0]
     return [
         Step(
             f"looking for IPFilter and dnsmasq in zone {design.name}",
             sh(script, design.root, *words),
             remedy="see that the host's package repositories offer the package, then run again",
         ),
-        Step(
-            f"preparing the directories of dnsmasq in zone {design.name}",
-            sh(
-                'mkdir -p "$1$2" && { [ -d "$1$3" ] || { mkdir -p "$1$3" && chown "$4" "$1$3"; }; }',
-                design.root,
-                dnsmasq.HOSTS_DIRECTORY,
-                directory,
-                str(package.uid),
-            ),
-            done=sh('[ -d "$1$2" ] && [ -d "$1$3" ]', design.root, dnsmasq.HOSTS_DIRECTORY, directory),
-        ),
+        *_directory_steps(design, distribution),
         Step(f"letting zone {design.name} use DNS", files.use_dns(design.root)),
     ]
 
 
-def _files(design: Design, zone: ZoneSeen | None, distribution: Distribution) -> dict[str, str | None]:
-    public = design.public
-    contents: dict[str, str | None] = {
-        "etc/nodename": f"{design.name}\n",
-        "etc/resolv.conf": steps.resolv_conf(design.servers),
-        f"etc/hostname.{public.vnic}": f"{public.address}\n",
-        "etc/defaultrouter": f"{public.gateway}\n" if public.gateway else None,
-        ipfilter.CONFIG.lstrip("/"): ipfilter.config(
-            public.vnic, public.address.ip, (n.subnet for n in design.networks)
-        ),
-        distribution.dnsmasq.config.lstrip("/"): dnsmasq.config(
-            distribution.dnsmasq,
-            [dnsmasq.Served(n.vnic, n.subnet, n.address, n.dhcp, n.domain) for n in design.networks],
-            design.servers,
-        ),
-    }
-    for network in design.networks:
-        contents[f"etc/hostname.{network.vnic}"] = f"{network.address}/{network.subnet.prefixlen}\n"
-    for path in zone.files if zone else ():
-        if path.startswith("etc/hostname.") and path not in contents:
-            contents[path] = None
-    return contents
+def _directory_steps(design: Design, distribution: Distribution) -> list[Step]:
+    package = distribution.dnsmasq
+    leases = package.lease_file.rsplit("/", 1)[0]
+    script = """
+mkdir -p "$1$2" "$1$3" && { [ -d "$1$4" ] || { mkdir -p "$1$4" && chown "$5" "$1$4"; }; }
+"""
+    words = (design.root, dnsmasq.HOSTS_DIRECTORY, dnsmasq.NAMES_DIRECTORY, leases)
+    return [
+        Step(
+            f"preparing the directories of dnsmasq in zone {design.name}",
+            sh(script, *words, str(package.uid)),
+            done=sh('[ -d "$1$2" ] && [ -d "$1$3" ] && [ -d "$1$4" ]', *words),
+        )
+    ]
 
 
-def _service_fmris(distribution: Distribution) -> dict[str, str]:
-    return {
-        "forwarding": smf.FORWARDING,
-        "ipfilter": smf.IPFILTER,
-        "dnsmasq": distribution.dnsmasq.fmri,
-    }
+def _device_step(zone: str, distribution: Distribution) -> Step:
+    """A zone gets copies of the devices that the global zone had when the zone was booted."""
+    script = """
+[ -e /dev/ipnat ] || {
+    echo "there is no /dev/ipnat: package $1 was not in the global zone when the zone was booted" >&2
+    exit 1
+}
+"""
+    return Step(
+        f"looking for IPFilter's devices in zone {zone}",
+        inside(zone, script, distribution.ipfilter_package),
+        remedy=f"install {distribution.ipfilter_package} in the global zone, and reboot the zone",
+    )
 
 
-def _service_steps(
-    name: str,
-    zone: ZoneSeen | None,
-    boots: bool,
-    reload_dnsmasq: bool,
-    distribution: Distribution,
+def _package_steps(design: Design, zone: ZoneSeen, distribution: Distribution) -> list[Step]:
+    """Install packages that are wanted since the zone was installed; none is ever removed."""
+    before = recorded(zone)
+    had = before.settings.packages if before else []
+    return [
+        Step(
+            f"installing package {package} in zone {design.name}",
+            _in_zone(design.name, distribution.install_package(package)),
+            timeout=steps.INSTALL_LIMIT,
+            remedy=f"see that the host's package repositories offer {package}, then run again",
+        )
+        for package in design.settings.packages
+        if package not in had
+    ]
+
+
+def _in_zone(zone: str, command: Command) -> Command:
+    """A command of the global zone, run in a zone; a script goes with its arguments."""
+    shell, *words = command.argv
+    if shell == "/bin/sh":
+        return inside(zone, words[1], *words[3:])
+    return inside(zone, '"$@"', *command.argv)
+
+
+def _former_rules_steps(design: Design, zone: ZoneSeen) -> list[Step]:
+    """Take away a file that an earlier version wrote as a whole: its rules come back as a fragment."""
+    text = zone.files.get(fragments.NAT.config, "")
+    before = recorded(zone)
+    if before is None or fragments.ROUTER in fragments.read(zone.files, fragments.NAT):
+        return []
+    former = ipfilter.nat_rules(
+        before.public.vnic, before.public.address.ip, (n.record.subnet for n in before.networks)
+    )
+    if text.splitlines() != former:
+        return []
+    path = fragments.NAT.config
+    return [
+        Step(
+            f"making room for the rules of several owners in zone {design.name}",
+            files.remove_zone_file(design.root, path),
+        )
+    ]
+
+
+def _fragment_steps(
+    kind: fragments.Rules, what: str, rules: list[str], design: Design, zone: ZoneSeen | None
 ) -> list[Step]:
-    """Enable the services persistently: they come back after a reboot of the zone and of the host."""
-    found: list[Step] = []
-    for service, fmri in _service_fmris(distribution).items():
-        remedy = f"look at it with svcs -z {name} -xv {fmri}"
-        if boots or zone is None or zone.services.get(fmri) != "online":
-            found.append(
-                Step(
-                    f"enabling {service} in zone {name}",
-                    smf.enable(name, fmri),
-                    done=smf.online(name, fmri),
-                    timeout=SERVICE_LIMIT,
-                    remedy=remedy,
-                )
+    name, root, own = design.name, design.root, fragments.ROUTER
+    seen = zone.files if zone else {}
+    present = fragments.read(seen, kind)
+    remedy = f"look at {root}/{kind.config}, where an administrator may have written"
+    if not rules:
+        if own not in present:
+            return []
+        return [
+            Step(
+                f"removing the router's rules of {what} in zone {name}",
+                fragments.remove(kind, name, root, own),
+                done=fragments.absent(kind, name, root, own),
+                timeout=RULES_LIMIT,
+                remedy=remedy,
             )
-        elif service == "dnsmasq" and reload_dnsmasq:
-            found.append(
-                Step(
-                    f"restarting dnsmasq in zone {name}",
-                    smf.restart(name, fmri),
-                    timeout=SERVICE_LIMIT,
-                    remedy=remedy,
-                )
-            )
-    return found
+        ]
+    lost = fragments.missing(kind, own, seen, zone.live if zone else {})
+    if present.get(own) == tuple(rules) and not lost:
+        return []
+    return [
+        Step(
+            f"setting the router's rules of {what} in zone {name}",
+            fragments.put(kind, name, root, own, rules),
+            done=fragments.in_force(kind, name, root, own, rules),
+            timeout=RULES_LIMIT,
+            remedy=remedy,
+        )
+    ]
 
 
-def _refuse_attached(
-    name: str, zone: ZoneSeen | None, networks: tuple[records.Network, ...], now: Snapshot
-) -> None:
-    """Refuse to delete a router that still serves zones, naming them."""
+# Refusals ----------------------------------------------------------------------------------------
+
+
+def _users(zone: ZoneSeen, networks: tuple[records.Network, ...], now: Snapshot) -> set[str]:
+    """The zones on some of a router's networks."""
     own = {n.vnic for n in networks} | {n.shared for n in networks}
-    attached = {r.name for r in zone.reservations} if zone else set()
+    users = {r.name for r in zone.reservations if any(r.address in network.subnet for network in networks)}
     for network in networks:
         for link in now.links_over(network.etherstub):
             user = now.user_of_link(link.name)
-            if link.name not in own and user and user != name:
-                attached.add(user)
+            if link.name not in own and user and user != zone.name:
+                users.add(user)
         for other in now.zones.values():
             if any(n.values.get("physical") == network.shared for n in other.config.of_kind("net")):
-                attached.add(other.name)
-    attached &= set(now.zones)
-    if attached:
-        raise Refused(f"router zone {name} still serves {', '.join(sorted(attached))}: delete them first")
+                users.add(other.name)
+    return users & set(now.zones) - {zone.name}
+
+
+def _refuse_served(name: str, zone: ZoneSeen, retired: tuple[records.Network, ...], now: Snapshot) -> None:
+    """Refuse to take down a network that still serves zones, naming them."""
+    for network in retired:
+        users = _users(zone, (network,), now)
+        if users:
+            raise Refused(
+                f"{network.subnet} of router zone {name} still serves {', '.join(sorted(users))}: move "
+                "them to another network or delete them first, and remove the network in a later run",
+                "networks",
+            )
+
+
+def _refuse_attached(zone: ZoneSeen, now: Snapshot) -> None:
+    """Refuse to delete a router that still serves zones, or has rules of others, naming them."""
+    users = sorted(_users(zone, zone.networks, now) | {r.name for r in zone.reservations} & set(now.zones))
+    users += fragments.attached_fragments(zone.files)
+    if users:
+        raise Refused(f"router zone {zone.name} still serves {', '.join(users)}: delete them first")
 
 
 # What is there -----------------------------------------------------------------------------------
 
 
-def _services(zone: ZoneSeen, distribution: Distribution) -> dict[str, str]:
-    if not steps.is_running(zone):
-        return {}
-    return {
-        service: zone.services.get(fmri, "absent") for service, fmri in _service_fmris(distribution).items()
-    }
-
-
 def _read_public_address(zone: ZoneSeen, public: records.Public) -> HostAddress:
-    text = zone.files.get(f"etc/hostname.{public.vnic}", "").strip() or str(public.address)
+    lines = zone.files.get(f"etc/hostname.{public.vnic}", "").split()
     try:
-        address = IPv4Interface(text)
+        address = IPv4Interface(lines[0]) if lines else public.address
     except ValueError:
         address = public.address
+    return _host_address(address)
+
+
+def _host_address(address: IPv4Interface) -> HostAddress:
     return HostAddress(address.ip, address.network.prefixlen)
 
 
@@ -671,6 +618,21 @@ def _read_over(vnic: str, recorded: str, now: Snapshot) -> str:
     return link.over if link and link.over else recorded
 
 
+def _read_network(net: Net, now: Snapshot) -> RouterNetworkState:
+    record, settings = net.record, net.settings
+    return RouterNetworkState(
+        etherstub=_read_over(record.vnic, record.etherstub, now),
+        subnet=record.subnet,
+        address=record.address,
+        dhcp=record.dhcp,
+        domain=record.domain,
+        vnic=record.vnic,
+        shared_vnic=record.shared,
+        owns_etherstub=record.owned,
+        **{field: getattr(settings, field) for field in NetworkSettings.model_fields},
+    )
+
+
 def _network_satisfied(network: RouterNetwork, actual: RouterNetworkState) -> bool:
     return (
         network.subnet == actual.subnet
@@ -678,6 +640,7 @@ def _network_satisfied(network: RouterNetwork, actual: RouterNetworkState) -> bo
         and network.dhcp == actual.dhcp
         and network.domain == actual.domain
         and network.etherstub in (None, actual.etherstub)
+        and all(getattr(network, n) == getattr(actual, n) for n in NetworkSettings.model_fields)
     )
 
 
@@ -691,4 +654,14 @@ def _spell_network(network: RouterNetworkState) -> dict[str, Any]:
         spelled["dhcp"] = False
     if network.domain:
         spelled["domain"] = network.domain
-    return spelled
+    return spelled | _spell(NetworkSettings, network)
+
+
+def _spell(model: type[Properties], state: Properties) -> dict[str, Any]:
+    """The properties of a model that a state has other than by default, as a user writes them."""
+    written = state.wire()
+    return {
+        name: written[name]
+        for field, info in model.model_fields.items()
+        if (name := model.property_name(field)) in written and getattr(state, field) != info.default
+    }

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping
 
 from pulumi_illumos_provider.errors import Refused
 from pulumi_illumos_provider.illumos import dladm, files, records, smf, zoneadm, zonecfg
+from pulumi_illumos_provider.illumos.brands import words
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen
-from pulumi_illumos_provider.plan import Step
+from pulumi_illumos_provider.plan import Command, Step
 from pulumi_illumos_provider.resources.kind import Owner
 
 INSTALL_LIMIT = 3600.0
 BOOT_LIMIT = 600.0
+WAIT_MARGIN = 60.0
+"""How much longer a step may take than the waiting that it counts itself."""
 STOP_LIMIT = 2000.0  # A bhyve guest may take half an hour to power off.
 
 CPU_CAP = "zone.cpu-cap"
@@ -49,13 +52,24 @@ def refuse_incomplete(zone: ZoneSeen) -> None:
         )
 
 
+def refuse_unknown_state(zone: ZoneSeen) -> None:
+    """Refuse to change a zone in a state of which we do not know what it means."""
+    if not zone.listed.understood:
+        raise Refused(
+            f"zone {zone.name} is in state {zone.listed.state}, which this provider does not know: see "
+            f"zoneadm -z {zone.name} list -v, and bring it to installed or running first"
+        )
+
+
 def choose_brand(asked: str | None, default: str, now: Snapshot) -> str:
     """The brand to use. Raises Refused when the host does not have it."""
     brand = asked or default
     if brand not in now.brands:
+        brings = now.distribution.known(brand).brought_by
+        remedy = f"; {brings} brings it" if brings else ""
         raise Refused(
             f"brand {brand} is not installed on this {now.distribution.name} host: it has "
-            f"{', '.join(sorted(now.brands)) or 'none'}",
+            f"{words(now.brands)}{remedy}",
             "brand",
         )
     return brand
@@ -92,7 +106,10 @@ def configure_steps(
         return [Step(say, zonecfg.edit(name, lines))] if lines else []
     lines = [f"create -t {template}" if template else "create -b"]
     # The owner comes first: if a later line is refused, what was saved is known as ours.
-    resources = sorted(wanted.resources, key=lambda r: (r.kind, r.key) != ("attr", records.OWNER))
+    # Resource controls come last: capped-memory cannot be added beside those that it shows.
+    resources = sorted(
+        wanted.resources, key=lambda r: ((r.kind, r.key) != ("attr", records.OWNER), r.kind == "rctl")
+    )
     for resource in resources[:1]:
         lines += zonecfg.add_resource(resource)
     for key, value in wanted.properties.items():
@@ -156,14 +173,18 @@ def vnic_steps(
     mac: str | None = None,
     vid: int = 0,
     dhcp_protection: bool = False,
+    zone: str = "",
 ) -> list[Step]:
     """Make a vnic as wanted. One that is over another link, or has another tag or MAC, is made anew.
 
     Link protection for DHCP is set on it; any other is taken off, because zoneadm refuses to boot a
     zone with an allowed-address when protection is set already, and a router does not forward with it.
+
+    Args:
+        zone: whose link is meant, where several zones have one of that name.
     """
     steps: list[Step] = []
-    link = now.links.get(name)
+    link = now.link_of(zone, name) if zone else now.links.get(name)
     if link and (link.over != over or link.vid != vid or (mac and link.mac != mac)):
         steps += delete_vnic_steps(name)
         link = None
@@ -215,14 +236,26 @@ def clear_incomplete_steps(name: str, zone: ZoneSeen | None) -> list[Step]:
     return [uninstall_step(name)]
 
 
-def install_steps(name: str, zone: ZoneSeen | None, options: tuple[str, ...] = ()) -> list[Step]:
-    """Install a zone that is not installed yet."""
+def install_steps(
+    name: str,
+    zone: ZoneSeen | None,
+    options: tuple[str, ...] = (),
+    *,
+    command: Command | None = None,
+    verb: str = "installing",
+) -> list[Step]:
+    """Install a zone that is not installed yet.
+
+    Args:
+        options: of ``zoneadm install``.
+        command: what gives it its files instead of that.
+    """
     if is_installed(zone):
         return []
     return [
         Step(
-            f"installing zone {name}",
-            zoneadm.install(name, options),
+            f"{verb} zone {name}",
+            command or zoneadm.install(name, options),
             done=zoneadm.in_state(name, zoneadm.INSTALLED, zoneadm.RUNNING),
             timeout=INSTALL_LIMIT,
         )
@@ -236,6 +269,15 @@ def uninstall_step(name: str) -> Step:
         zoneadm.uninstall(name),
         done=zoneadm.in_state(name, zoneadm.CONFIGURED),
         timeout=INSTALL_LIMIT,
+    )
+
+
+def report_leftovers_step(zone: ZoneSeen) -> Step:
+    """Tell the user of files that an uninstallation left: what the installer did not make, it leaves."""
+    return Step(
+        f"looking for what is left of zone {zone.name}",
+        zoneadm.report_leftovers(zone.listed.zonepath),
+        warns=True,
     )
 
 
@@ -258,40 +300,79 @@ def is_running(zone: ZoneSeen | None) -> bool:
     return zone is not None and zone.listed.state == zoneadm.RUNNING
 
 
-def stop_steps(name: str, zone: ZoneSeen | None) -> list[Step]:
-    """Stop a zone that exists in the kernel: gracefully, else by halting it."""
+def stop_steps(name: str, zone: ZoneSeen | None, limit: int | None = None) -> list[Step]:
+    """Stop a zone that exists in the kernel: gracefully, else by halting it.
+
+    Args:
+        limit: seconds that the shutdown may take; None for as long as the host allows.
+    """
     if zone is None or not zone.listed.active:
         return []
     return [
         Step(
             f"shutting down zone {name}",
-            zoneadm.stop(name),
+            zoneadm.stop(name, limit),
             done=zoneadm.in_state(name, zoneadm.INSTALLED, zoneadm.CONFIGURED),
-            timeout=STOP_LIMIT,
+            timeout=STOP_LIMIT + (limit or 0),
         )
     ]
 
 
 def boot_steps(name: str, native: bool) -> list[Step]:
     """Boot a zone and wait until it is up; of other brands we only know that they were started."""
-    steps = [
+    return [boot_step(name), *([wait_multi_user_step(name)] if native else [])]
+
+
+def boot_step(name: str) -> Step:
+    """Boot a zone; its init is started when this is done, its services are not up."""
+    return Step(
+        f"booting zone {name}",
+        zoneadm.boot(name),
+        done=zoneadm.in_state(name, zoneadm.RUNNING),
+        timeout=BOOT_LIMIT,
+    )
+
+
+def wait_running_step(name: str, limit: int | None = None) -> Step:
+    """See that a zone that was booted runs."""
+    limit = limit or int(BOOT_LIMIT)
+    return Step(
+        f"waiting for zone {name} to run",
+        zoneadm.wait_running(name, limit),
+        done=zoneadm.in_state(name, zoneadm.RUNNING),
+        timeout=limit + WAIT_MARGIN,
+        remedy=f"see its console with zlogin -C {name}",
+    )
+
+
+def wait_multi_user_step(name: str, limit: int | None = None) -> Step:
+    """Wait until the services of a zone are up.
+
+    Args:
+        limit: seconds.
+    """
+    limit = limit or int(BOOT_LIMIT)
+    return Step(
+        f"waiting for zone {name} to be up",
+        smf.wait_online(name, smf.MULTI_USER, limit),
+        done=smf.online(name, smf.MULTI_USER),
+        timeout=limit + WAIT_MARGIN,
+        remedy=f"look for the service that hinders it with svcs -z {name} -xv",
+    )
+
+
+def move_steps(name: str, zone: ZoneSeen | None, zonepath: str) -> list[Step]:
+    """Give a halted zone the directory that is wanted, when it has another one."""
+    if zone is None or not is_installed(zone) or zone.listed.zonepath == zonepath:
+        return []
+    return [
         Step(
-            f"booting zone {name}",
-            zoneadm.boot(name),
-            done=zoneadm.in_state(name, zoneadm.RUNNING),
-            timeout=BOOT_LIMIT,
+            f"moving zone {name} to {zonepath}",
+            zoneadm.move(name, zonepath),
+            done=zoneadm.is_at(name, zonepath),
+            timeout=INSTALL_LIMIT,
         )
     ]
-    if native:
-        steps.append(
-            Step(
-                f"waiting for zone {name} to be up",
-                smf.wait_online(name, smf.MULTI_USER),
-                timeout=BOOT_LIMIT,
-                remedy=f"look for the service that hinders it with svcs -z {name} -xv",
-            )
-        )
-    return steps
 
 
 def unconfigure_steps(name: str) -> list[Step]:
@@ -334,6 +415,9 @@ def file_steps(name: str, root: str, wanted: Mapping[str, str | None], zone: Zon
     return steps
 
 
-def resolv_conf(servers: Iterable[object]) -> str:
+def resolv_conf(servers: Iterable[object], domain: str | None = None, search: Iterable[str] = ()) -> str:
     """Content of ``/etc/resolv.conf``."""
-    return "".join(f"nameserver {server}\n" for server in servers)
+    searched = " ".join(search)
+    lines = [f"domain {domain}"] if domain else []
+    lines += [f"search {searched}"] if searched else []
+    return "".join(f"{line}\n" for line in [*lines, *(f"nameserver {server}" for server in servers)])

@@ -8,8 +8,10 @@ import typing
 # Export this package's modules as members:
 from ._enums import *
 from .etherstub import *
+from .port_forward import *
 from .provider import *
 from .router_zone import *
+from .virtual_datacenter import *
 from .zone import *
 from ._inputs import *
 from . import outputs
@@ -30,7 +32,9 @@ _utilities.register(
   "fqn": "pulumi_illumos",
   "classes": {
    "illumos:index:Etherstub": "Etherstub",
+   "illumos:index:PortForward": "PortForward",
    "illumos:index:RouterZone": "RouterZone",
+   "illumos:index:VirtualDatacenter": "VirtualDatacenter",
    "illumos:index:Zone": "Zone"
   }
  }

@@ -7,10 +7,38 @@ import pulumi
 from enum import Enum
 
 __all__ = [
+    'Attach',
     'Elevate',
+    'FirewallAction',
+    'FirewallDirection',
+    'FirewallProtocol',
+    'ForwardProtocol',
+    'GuestType',
     'IpType',
+    'LinkPriority',
+    'RebootPolicy',
+    'WaitFor',
     'ZoneState',
 ]
+
+
+@pulumi.type_token("illumos:index:Attach")
+class Attach(_builtins.str, Enum):
+    """
+    How a directory that is a zone already is attached.
+    """
+    VERIFY = "verify"
+    """
+    The brand checks that the zone fits the host.
+    """
+    UPDATE = "update"
+    """
+    The brand updates the zone's packages to those of the host.
+    """
+    FORCE = "force"
+    """
+    Nothing is checked.
+    """
 
 
 @pulumi.type_token("illumos:index:Elevate")
@@ -32,6 +60,89 @@ class Elevate(_builtins.str, Enum):
     """
 
 
+@pulumi.type_token("illumos:index:FirewallAction")
+class FirewallAction(_builtins.str, Enum):
+    """
+    What a rule does with a packet.
+    """
+    PASS_ = "pass"
+    """
+    The packet passes.
+    """
+    BLOCK = "block"
+    """
+    The packet is dropped.
+    """
+
+
+@pulumi.type_token("illumos:index:FirewallDirection")
+class FirewallDirection(_builtins.str, Enum):
+    """
+    Which way a packet goes, seen from the router zone.
+    """
+    IN_ = "in"
+    """
+    Packets that come into the router.
+    """
+    OUT = "out"
+    """
+    Packets that leave the router.
+    """
+
+
+@pulumi.type_token("illumos:index:FirewallProtocol")
+class FirewallProtocol(_builtins.str, Enum):
+    """
+    A protocol that a rule is about.
+    """
+    TCP = "tcp"
+    """
+    TCP.
+    """
+    UDP = "udp"
+    """
+    UDP.
+    """
+    ICMP = "icmp"
+    """
+    ICMP, such as ping.
+    """
+
+
+@pulumi.type_token("illumos:index:ForwardProtocol")
+class ForwardProtocol(_builtins.str, Enum):
+    """
+    What travels to the ports.
+    """
+    TCP = "tcp"
+    """
+    Connections of TCP.
+    """
+    UDP = "udp"
+    """
+    Packets of UDP.
+    """
+
+
+@pulumi.type_token("illumos:index:GuestType")
+class GuestType(_builtins.str, Enum):
+    """
+    What kind of guest a virtual machine is made for.
+    """
+    GENERIC = "generic"
+    """
+    Most systems.
+    """
+    OPENBSD = "openbsd"
+    """
+    OpenBSD.
+    """
+    WINDOWS = "windows"
+    """
+    Microsoft Windows.
+    """
+
+
 @pulumi.type_token("illumos:index:IpType")
 class IpType(_builtins.str, Enum):
     """
@@ -44,6 +155,59 @@ class IpType(_builtins.str, Enum):
     SHARED = "shared"
     """
     The zone uses the global zone's IP stack, over a shared vnic.
+    """
+
+
+@pulumi.type_token("illumos:index:LinkPriority")
+class LinkPriority(_builtins.str, Enum):
+    """
+    How the host schedules a link's packets against those of others.
+    """
+    LOW = "low"
+    """
+    After the others.
+    """
+    MEDIUM = "medium"
+    """
+    Between the others.
+    """
+    HIGH = "high"
+    """
+    Before the others.
+    """
+
+
+@pulumi.type_token("illumos:index:RebootPolicy")
+class RebootPolicy(_builtins.str, Enum):
+    """
+    What is done when a change needs a zone that runs to boot again.
+    """
+    ALWAYS = "always"
+    """
+    The zone is rebooted.
+    """
+    NEVER = "never"
+    """
+    The configuration is changed and the zone goes on running as it is; what waits for its next boot is shown in `pendingReboot`.
+    """
+
+
+@pulumi.type_token("illumos:index:WaitFor")
+class WaitFor(_builtins.str, Enum):
+    """
+    What is waited for after a zone was booted.
+    """
+    NONE = "none"
+    """
+    Nothing: the zone was told to boot.
+    """
+    RUNNING = "running"
+    """
+    The zone runs; nothing is known of what goes on inside.
+    """
+    MULTI_USER = "multiUser"
+    """
+    The services of the zone have reached the multi-user milestone.
     """
 
 

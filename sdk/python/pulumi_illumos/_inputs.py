@@ -16,23 +16,1412 @@ from . import _utilities
 from ._enums import *
 
 __all__ = [
+    'AdminArgs',
+    'AdminArgsDict',
+    'DatasetArgs',
+    'DatasetArgsDict',
+    'DedicatedCpusArgs',
+    'DedicatedCpusArgsDict',
+    'DiskArgs',
+    'DiskArgsDict',
+    'DnsForwardArgs',
+    'DnsForwardArgsDict',
+    'DnsRecordArgs',
+    'DnsRecordArgsDict',
+    'FileSystemArgs',
+    'FileSystemArgsDict',
+    'FirewallArgs',
+    'FirewallArgsDict',
+    'FirewallInboundArgs',
+    'FirewallInboundArgsDict',
+    'FirewallRuleArgs',
+    'FirewallRuleArgsDict',
+    'InstallArgs',
+    'InstallArgsDict',
+    'MachineArgs',
+    'MachineArgsDict',
     'NicArgs',
     'NicArgsDict',
+    'ResourceControlArgs',
+    'ResourceControlArgsDict',
+    'RouteArgs',
+    'RouteArgsDict',
     'RouterNetworkArgs',
     'RouterNetworkArgsDict',
+    'SecurityFlagsArgs',
+    'SecurityFlagsArgsDict',
+    'VirtualDatacenterZoneArgs',
+    'VirtualDatacenterZoneArgsDict',
 ]
+
+class AdminArgsDict(TypedDict):
+    """
+    A user of the host who may do something with the zone (zonecfg `admin`).
+    """
+    auths: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]
+    """
+    What the user may do: `login`, `manage`, `clonefrom`.
+    """
+    user: pulumi.Input[_builtins.str]
+    """
+    The user's name on the host.
+    """
+
+@pulumi.input_type
+class AdminArgs:
+    def __init__(__self__, *,
+                 auths: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]],
+                 user: pulumi.Input[_builtins.str]):
+        """
+        A user of the host who may do something with the zone (zonecfg `admin`).
+
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] auths: What the user may do: `login`, `manage`, `clonefrom`.
+        :param pulumi.Input[_builtins.str] user: The user's name on the host.
+        """
+        pulumi.set(__self__, "auths", auths)
+        pulumi.set(__self__, "user", user)
+
+    @_builtins.property
+    @pulumi.getter
+    def auths(self) -> pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]:
+        """
+        What the user may do: `login`, `manage`, `clonefrom`.
+        """
+        return pulumi.get(self, "auths")
+
+    @auths.setter
+    def auths(self, value: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]):
+        pulumi.set(self, "auths", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def user(self) -> pulumi.Input[_builtins.str]:
+        """
+        The user's name on the host.
+        """
+        return pulumi.get(self, "user")
+
+    @user.setter
+    def user(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "user", value)
+
+
+class DatasetArgsDict(TypedDict):
+    """
+    A ZFS dataset that is delegated to the zone, which administers it (zonecfg `dataset`).
+    """
+    name: pulumi.Input[_builtins.str]
+    """
+    Name of the dataset, such as `rpool/data/web`.
+    """
+    create: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether it is made when it does not exist. One that was made goes with the zone, unless `retainData` is set.
+    """
+    properties: NotRequired[pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]]
+    """
+    ZFS properties of a dataset that is made, such as `quota: 10G`. Its `mountpoint`, in the zone, is its name with a leading slash unless another is given.
+    """
+
+@pulumi.input_type
+class DatasetArgs:
+    def __init__(__self__, *,
+                 name: pulumi.Input[_builtins.str],
+                 create: pulumi.Input[Optional[_builtins.bool]] = None,
+                 properties: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None):
+        """
+        A ZFS dataset that is delegated to the zone, which administers it (zonecfg `dataset`).
+
+        :param pulumi.Input[_builtins.str] name: Name of the dataset, such as `rpool/data/web`.
+        :param pulumi.Input[_builtins.bool] create: Whether it is made when it does not exist. One that was made goes with the zone, unless `retainData` is set.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] properties: ZFS properties of a dataset that is made, such as `quota: 10G`. Its `mountpoint`, in the zone, is its name with a leading slash unless another is given.
+        """
+        pulumi.set(__self__, "name", name)
+        if create is None:
+            create = False
+        if create is not None:
+            pulumi.set(__self__, "create", create)
+        if properties is not None:
+            pulumi.set(__self__, "properties", properties)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> pulumi.Input[_builtins.str]:
+        """
+        Name of the dataset, such as `rpool/data/web`.
+        """
+        return pulumi.get(self, "name")
+
+    @name.setter
+    def name(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "name", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def create(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether it is made when it does not exist. One that was made goes with the zone, unless `retainData` is set.
+        """
+        return pulumi.get(self, "create")
+
+    @create.setter
+    def create(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "create", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def properties(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
+        """
+        ZFS properties of a dataset that is made, such as `quota: 10G`. Its `mountpoint`, in the zone, is its name with a leading slash unless another is given.
+        """
+        return pulumi.get(self, "properties")
+
+    @properties.setter
+    def properties(self, value: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "properties", value)
+
+
+class DedicatedCpusArgsDict(TypedDict):
+    """
+    CPUs that only this zone uses while it runs (zonecfg `dedicated-cpu`).
+    """
+    count: pulumi.Input[_builtins.str]
+    """
+    How many: `2`, or a range such as `1-4`.
+    """
+    importance: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    Importance of the zone's pool where CPUs are scarce. Default: 1.
+    """
+
+@pulumi.input_type
+class DedicatedCpusArgs:
+    def __init__(__self__, *,
+                 count: pulumi.Input[_builtins.str],
+                 importance: pulumi.Input[Optional[_builtins.int]] = None):
+        """
+        CPUs that only this zone uses while it runs (zonecfg `dedicated-cpu`).
+
+        :param pulumi.Input[_builtins.str] count: How many: `2`, or a range such as `1-4`.
+        :param pulumi.Input[_builtins.int] importance: Importance of the zone's pool where CPUs are scarce. Default: 1.
+        """
+        pulumi.set(__self__, "count", count)
+        if importance is not None:
+            pulumi.set(__self__, "importance", importance)
+
+    @_builtins.property
+    @pulumi.getter
+    def count(self) -> pulumi.Input[_builtins.str]:
+        """
+        How many: `2`, or a range such as `1-4`.
+        """
+        return pulumi.get(self, "count")
+
+    @count.setter
+    def count(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "count", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def importance(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Importance of the zone's pool where CPUs are scarce. Default: 1.
+        """
+        return pulumi.get(self, "importance")
+
+    @importance.setter
+    def importance(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "importance", value)
+
+
+class DiskArgsDict(TypedDict):
+    """
+    A disk of a virtual machine.
+    """
+    dataset: pulumi.Input[_builtins.str]
+    """
+    The volume (zvol), such as `rpool/vm/web`, or the path of a device.
+    """
+    image: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    A raw disk image of the host, written to the volume when that is made.
+    """
+    interface: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    How the guest sees it: `virtio`, `ahci`, `nvme` or another device type of bhyve.
+    """
+    size: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Size of the volume: it is made when it is missing, and removed with the zone. Default: the volume must be there.
+    """
+
+@pulumi.input_type
+class DiskArgs:
+    def __init__(__self__, *,
+                 dataset: pulumi.Input[_builtins.str],
+                 image: pulumi.Input[Optional[_builtins.str]] = None,
+                 interface: pulumi.Input[Optional[_builtins.str]] = None,
+                 size: pulumi.Input[Optional[_builtins.str]] = None):
+        """
+        A disk of a virtual machine.
+
+        :param pulumi.Input[_builtins.str] dataset: The volume (zvol), such as `rpool/vm/web`, or the path of a device.
+        :param pulumi.Input[_builtins.str] image: A raw disk image of the host, written to the volume when that is made.
+        :param pulumi.Input[_builtins.str] interface: How the guest sees it: `virtio`, `ahci`, `nvme` or another device type of bhyve.
+        :param pulumi.Input[_builtins.str] size: Size of the volume: it is made when it is missing, and removed with the zone. Default: the volume must be there.
+        """
+        pulumi.set(__self__, "dataset", dataset)
+        if image is not None:
+            pulumi.set(__self__, "image", image)
+        if interface is not None:
+            pulumi.set(__self__, "interface", interface)
+        if size is not None:
+            pulumi.set(__self__, "size", size)
+
+    @_builtins.property
+    @pulumi.getter
+    def dataset(self) -> pulumi.Input[_builtins.str]:
+        """
+        The volume (zvol), such as `rpool/vm/web`, or the path of a device.
+        """
+        return pulumi.get(self, "dataset")
+
+    @dataset.setter
+    def dataset(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "dataset", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def image(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        A raw disk image of the host, written to the volume when that is made.
+        """
+        return pulumi.get(self, "image")
+
+    @image.setter
+    def image(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "image", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def interface(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        How the guest sees it: `virtio`, `ahci`, `nvme` or another device type of bhyve.
+        """
+        return pulumi.get(self, "interface")
+
+    @interface.setter
+    def interface(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "interface", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def size(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Size of the volume: it is made when it is missing, and removed with the zone. Default: the volume must be there.
+        """
+        return pulumi.get(self, "size")
+
+    @size.setter
+    def size(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "size", value)
+
+
+class DnsForwardArgsDict(TypedDict):
+    """
+    Name servers that are asked for the names of one domain.
+    """
+    domain: pulumi.Input[_builtins.str]
+    """
+    The domain.
+    """
+    servers: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]
+    """
+    Its name servers.
+    """
+
+@pulumi.input_type
+class DnsForwardArgs:
+    def __init__(__self__, *,
+                 domain: pulumi.Input[_builtins.str],
+                 servers: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]):
+        """
+        Name servers that are asked for the names of one domain.
+
+        :param pulumi.Input[_builtins.str] domain: The domain.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] servers: Its name servers.
+        """
+        pulumi.set(__self__, "domain", domain)
+        pulumi.set(__self__, "servers", servers)
+
+    @_builtins.property
+    @pulumi.getter
+    def domain(self) -> pulumi.Input[_builtins.str]:
+        """
+        The domain.
+        """
+        return pulumi.get(self, "domain")
+
+    @domain.setter
+    def domain(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "domain", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def servers(self) -> pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]:
+        """
+        Its name servers.
+        """
+        return pulumi.get(self, "servers")
+
+    @servers.setter
+    def servers(self, value: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]):
+        pulumi.set(self, "servers", value)
+
+
+class DnsRecordArgsDict(TypedDict):
+    """
+    A name that a router zone's DNS server knows.
+    """
+    name: pulumi.Input[_builtins.str]
+    """
+    The name, such as `www.example.com`.
+    """
+    address: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The address that it has. Give this or an alias.
+    """
+    alias: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The name that it stands for: one that the DNS server knows itself, such as an attached zone's.
+    """
+
+@pulumi.input_type
+class DnsRecordArgs:
+    def __init__(__self__, *,
+                 name: pulumi.Input[_builtins.str],
+                 address: pulumi.Input[Optional[_builtins.str]] = None,
+                 alias: pulumi.Input[Optional[_builtins.str]] = None):
+        """
+        A name that a router zone's DNS server knows.
+
+        :param pulumi.Input[_builtins.str] name: The name, such as `www.example.com`.
+        :param pulumi.Input[_builtins.str] address: The address that it has. Give this or an alias.
+        :param pulumi.Input[_builtins.str] alias: The name that it stands for: one that the DNS server knows itself, such as an attached zone's.
+        """
+        pulumi.set(__self__, "name", name)
+        if address is not None:
+            pulumi.set(__self__, "address", address)
+        if alias is not None:
+            pulumi.set(__self__, "alias", alias)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> pulumi.Input[_builtins.str]:
+        """
+        The name, such as `www.example.com`.
+        """
+        return pulumi.get(self, "name")
+
+    @name.setter
+    def name(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "name", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The address that it has. Give this or an alias.
+        """
+        return pulumi.get(self, "address")
+
+    @address.setter
+    def address(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "address", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def alias(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The name that it stands for: one that the DNS server knows itself, such as an attached zone's.
+        """
+        return pulumi.get(self, "alias")
+
+    @alias.setter
+    def alias(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "alias", value)
+
+
+class FileSystemArgsDict(TypedDict):
+    """
+    A file system that is mounted in the zone when it boots (zonecfg `fs`).
+    """
+    dir: pulumi.Input[_builtins.str]
+    """
+    Where it is mounted in the zone.
+    """
+    special: pulumi.Input[_builtins.str]
+    """
+    What is mounted: a directory of the host for `lofs`, a dataset for `zfs`, a device for others.
+    """
+    options: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
+    """
+    Mount options, such as `ro` or `nodevices`.
+    """
+    raw: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Raw device to check before mounting, for types that have one.
+    """
+    type: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Type of the file system: `lofs` shares a directory of the host.
+    """
+
+@pulumi.input_type
+class FileSystemArgs:
+    def __init__(__self__, *,
+                 dir: pulumi.Input[_builtins.str],
+                 special: pulumi.Input[_builtins.str],
+                 options: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 raw: pulumi.Input[Optional[_builtins.str]] = None,
+                 type: pulumi.Input[Optional[_builtins.str]] = None):
+        """
+        A file system that is mounted in the zone when it boots (zonecfg `fs`).
+
+        :param pulumi.Input[_builtins.str] dir: Where it is mounted in the zone.
+        :param pulumi.Input[_builtins.str] special: What is mounted: a directory of the host for `lofs`, a dataset for `zfs`, a device for others.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] options: Mount options, such as `ro` or `nodevices`.
+        :param pulumi.Input[_builtins.str] raw: Raw device to check before mounting, for types that have one.
+        :param pulumi.Input[_builtins.str] type: Type of the file system: `lofs` shares a directory of the host.
+        """
+        pulumi.set(__self__, "dir", dir)
+        pulumi.set(__self__, "special", special)
+        if options is not None:
+            pulumi.set(__self__, "options", options)
+        if raw is not None:
+            pulumi.set(__self__, "raw", raw)
+        if type is None:
+            type = 'lofs'
+        if type is not None:
+            pulumi.set(__self__, "type", type)
+
+    @_builtins.property
+    @pulumi.getter
+    def dir(self) -> pulumi.Input[_builtins.str]:
+        """
+        Where it is mounted in the zone.
+        """
+        return pulumi.get(self, "dir")
+
+    @dir.setter
+    def dir(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "dir", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def special(self) -> pulumi.Input[_builtins.str]:
+        """
+        What is mounted: a directory of the host for `lofs`, a dataset for `zfs`, a device for others.
+        """
+        return pulumi.get(self, "special")
+
+    @special.setter
+    def special(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "special", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def options(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Mount options, such as `ro` or `nodevices`.
+        """
+        return pulumi.get(self, "options")
+
+    @options.setter
+    def options(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "options", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def raw(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Raw device to check before mounting, for types that have one.
+        """
+        return pulumi.get(self, "raw")
+
+    @raw.setter
+    def raw(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "raw", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def type(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Type of the file system: `lofs` shares a directory of the host.
+        """
+        return pulumi.get(self, "type")
+
+    @type.setter
+    def type(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "type", value)
+
+
+class FirewallArgsDict(TypedDict):
+    """
+    The packet filter of a router zone.
+    """
+    enabled: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether packets are filtered. When they are, only answers, pings, port forwards and ingress come in from the world, beside what is let in here.
+    """
+    inbound: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input['FirewallInboundArgsDict']]]]]
+    """
+    What may reach the router zone itself from the world. Default: ping only.
+    """
+    raw_rules: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
+    """
+    Further rules as ipf(5) writes them, after the others: of those without `quick` the last one that fits decides.
+    """
+    rules: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input['FirewallRuleArgsDict']]]]]
+    """
+    Further rules, in order. Default: none.
+    """
+
+@pulumi.input_type
+class FirewallArgs:
+    def __init__(__self__, *,
+                 enabled: pulumi.Input[Optional[_builtins.bool]] = None,
+                 inbound: pulumi.Input[Optional[Sequence[pulumi.Input['FirewallInboundArgs']]]] = None,
+                 raw_rules: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 rules: pulumi.Input[Optional[Sequence[pulumi.Input['FirewallRuleArgs']]]] = None):
+        """
+        The packet filter of a router zone.
+
+        :param pulumi.Input[_builtins.bool] enabled: Whether packets are filtered. When they are, only answers, pings, port forwards and ingress come in from the world, beside what is let in here.
+        :param pulumi.Input[Sequence[pulumi.Input['FirewallInboundArgs']]] inbound: What may reach the router zone itself from the world. Default: ping only.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] raw_rules: Further rules as ipf(5) writes them, after the others: of those without `quick` the last one that fits decides.
+        :param pulumi.Input[Sequence[pulumi.Input['FirewallRuleArgs']]] rules: Further rules, in order. Default: none.
+        """
+        if enabled is None:
+            enabled = True
+        if enabled is not None:
+            pulumi.set(__self__, "enabled", enabled)
+        if inbound is not None:
+            pulumi.set(__self__, "inbound", inbound)
+        if raw_rules is not None:
+            pulumi.set(__self__, "raw_rules", raw_rules)
+        if rules is not None:
+            pulumi.set(__self__, "rules", rules)
+
+    @_builtins.property
+    @pulumi.getter
+    def enabled(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether packets are filtered. When they are, only answers, pings, port forwards and ingress come in from the world, beside what is let in here.
+        """
+        return pulumi.get(self, "enabled")
+
+    @enabled.setter
+    def enabled(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "enabled", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def inbound(self) -> pulumi.Input[Optional[Sequence[pulumi.Input['FirewallInboundArgs']]]]:
+        """
+        What may reach the router zone itself from the world. Default: ping only.
+        """
+        return pulumi.get(self, "inbound")
+
+    @inbound.setter
+    def inbound(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['FirewallInboundArgs']]]]):
+        pulumi.set(self, "inbound", value)
+
+    @_builtins.property
+    @pulumi.getter(name="rawRules")
+    def raw_rules(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Further rules as ipf(5) writes them, after the others: of those without `quick` the last one that fits decides.
+        """
+        return pulumi.get(self, "raw_rules")
+
+    @raw_rules.setter
+    def raw_rules(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "raw_rules", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def rules(self) -> pulumi.Input[Optional[Sequence[pulumi.Input['FirewallRuleArgs']]]]:
+        """
+        Further rules, in order. Default: none.
+        """
+        return pulumi.get(self, "rules")
+
+    @rules.setter
+    def rules(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['FirewallRuleArgs']]]]):
+        pulumi.set(self, "rules", value)
+
+
+class FirewallInboundArgsDict(TypedDict):
+    """
+    What may reach the router zone itself from the world.
+    """
+    port: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The port, or a range such as `8000-8010`. Default: every port.
+    """
+    protocol: NotRequired[pulumi.Input[Optional['FirewallProtocol']]]
+    """
+    The protocol.
+    """
+    source: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Where it may come from: a network or an address. Default: from anywhere.
+    """
+
+@pulumi.input_type
+class FirewallInboundArgs:
+    def __init__(__self__, *,
+                 port: pulumi.Input[Optional[_builtins.str]] = None,
+                 protocol: pulumi.Input[Optional['FirewallProtocol']] = None,
+                 source: pulumi.Input[Optional[_builtins.str]] = None):
+        """
+        What may reach the router zone itself from the world.
+
+        :param pulumi.Input[_builtins.str] port: The port, or a range such as `8000-8010`. Default: every port.
+        :param pulumi.Input['FirewallProtocol'] protocol: The protocol.
+        :param pulumi.Input[_builtins.str] source: Where it may come from: a network or an address. Default: from anywhere.
+        """
+        if port is not None:
+            pulumi.set(__self__, "port", port)
+        if protocol is None:
+            protocol = 'tcp'
+        if protocol is not None:
+            pulumi.set(__self__, "protocol", protocol)
+        if source is not None:
+            pulumi.set(__self__, "source", source)
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The port, or a range such as `8000-8010`. Default: every port.
+        """
+        return pulumi.get(self, "port")
+
+    @port.setter
+    def port(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "port", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def protocol(self) -> pulumi.Input[Optional['FirewallProtocol']]:
+        """
+        The protocol.
+        """
+        return pulumi.get(self, "protocol")
+
+    @protocol.setter
+    def protocol(self, value: pulumi.Input[Optional['FirewallProtocol']]):
+        pulumi.set(self, "protocol", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def source(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Where it may come from: a network or an address. Default: from anywhere.
+        """
+        return pulumi.get(self, "source")
+
+    @source.setter
+    def source(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "source", value)
+
+
+class FirewallRuleArgsDict(TypedDict):
+    """
+    A rule of a router zone's firewall; the first one that fits a packet decides.
+    """
+    action: pulumi.Input['FirewallAction']
+    """
+    What happens to the packet.
+    """
+    destination: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Destination of the packet; for what a port forward sends on, the forward's target. Default: any.
+    """
+    direction: NotRequired[pulumi.Input[Optional['FirewallDirection']]]
+    """
+    Whether it is about packets that come in or that leave.
+    """
+    on: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The link: `public`, or the subnet of one of the router's networks. Default: every link.
+    """
+    port: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Destination port, or a range such as `8000-8010`. Default: any.
+    """
+    protocol: NotRequired[pulumi.Input[Optional['FirewallProtocol']]]
+    """
+    The protocol. Default: any.
+    """
+    source: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Source of the packet. Default: any.
+    """
+
+@pulumi.input_type
+class FirewallRuleArgs:
+    def __init__(__self__, *,
+                 action: pulumi.Input['FirewallAction'],
+                 destination: pulumi.Input[Optional[_builtins.str]] = None,
+                 direction: pulumi.Input[Optional['FirewallDirection']] = None,
+                 on: pulumi.Input[Optional[_builtins.str]] = None,
+                 port: pulumi.Input[Optional[_builtins.str]] = None,
+                 protocol: pulumi.Input[Optional['FirewallProtocol']] = None,
+                 source: pulumi.Input[Optional[_builtins.str]] = None):
+        """
+        A rule of a router zone's firewall; the first one that fits a packet decides.
+
+        :param pulumi.Input['FirewallAction'] action: What happens to the packet.
+        :param pulumi.Input[_builtins.str] destination: Destination of the packet; for what a port forward sends on, the forward's target. Default: any.
+        :param pulumi.Input['FirewallDirection'] direction: Whether it is about packets that come in or that leave.
+        :param pulumi.Input[_builtins.str] on: The link: `public`, or the subnet of one of the router's networks. Default: every link.
+        :param pulumi.Input[_builtins.str] port: Destination port, or a range such as `8000-8010`. Default: any.
+        :param pulumi.Input['FirewallProtocol'] protocol: The protocol. Default: any.
+        :param pulumi.Input[_builtins.str] source: Source of the packet. Default: any.
+        """
+        pulumi.set(__self__, "action", action)
+        if destination is not None:
+            pulumi.set(__self__, "destination", destination)
+        if direction is None:
+            direction = 'in'
+        if direction is not None:
+            pulumi.set(__self__, "direction", direction)
+        if on is not None:
+            pulumi.set(__self__, "on", on)
+        if port is not None:
+            pulumi.set(__self__, "port", port)
+        if protocol is not None:
+            pulumi.set(__self__, "protocol", protocol)
+        if source is not None:
+            pulumi.set(__self__, "source", source)
+
+    @_builtins.property
+    @pulumi.getter
+    def action(self) -> pulumi.Input['FirewallAction']:
+        """
+        What happens to the packet.
+        """
+        return pulumi.get(self, "action")
+
+    @action.setter
+    def action(self, value: pulumi.Input['FirewallAction']):
+        pulumi.set(self, "action", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def destination(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Destination of the packet; for what a port forward sends on, the forward's target. Default: any.
+        """
+        return pulumi.get(self, "destination")
+
+    @destination.setter
+    def destination(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "destination", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def direction(self) -> pulumi.Input[Optional['FirewallDirection']]:
+        """
+        Whether it is about packets that come in or that leave.
+        """
+        return pulumi.get(self, "direction")
+
+    @direction.setter
+    def direction(self, value: pulumi.Input[Optional['FirewallDirection']]):
+        pulumi.set(self, "direction", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def on(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The link: `public`, or the subnet of one of the router's networks. Default: every link.
+        """
+        return pulumi.get(self, "on")
+
+    @on.setter
+    def on(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "on", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Destination port, or a range such as `8000-8010`. Default: any.
+        """
+        return pulumi.get(self, "port")
+
+    @port.setter
+    def port(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "port", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def protocol(self) -> pulumi.Input[Optional['FirewallProtocol']]:
+        """
+        The protocol. Default: any.
+        """
+        return pulumi.get(self, "protocol")
+
+    @protocol.setter
+    def protocol(self, value: pulumi.Input[Optional['FirewallProtocol']]):
+        pulumi.set(self, "protocol", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def source(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Source of the packet. Default: any.
+        """
+        return pulumi.get(self, "source")
+
+    @source.setter
+    def source(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "source", value)
+
+
+class InstallArgsDict(TypedDict):
+    """
+    Where a zone's files come from. Each brand understands some of these only.
+    """
+    attach: NotRequired[pulumi.Input[Optional['Attach']]]
+    """
+    Use what is in `zonepath` already, a zone that was detached or received from another host, instead of installing.
+    """
+    clone: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    A zone of the same brand to clone: installed and halted.
+    """
+    directory: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    A directory of the host to copy instead of an image: brands `solaris10`, `ipkg`, `lipkg` and `nlipkg`.
+    """
+    image: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    What the zone is made from: a file of the host (archive or ZFS stream), or with brands `illumos` and `lx` a dataset or snapshot too. Brands `illumos`, `lx`, `solaris10` and `alien-root` need it; `ipkg`, `lipkg` and `nlipkg` take an archive.
+    """
+    keep_identity: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether a zone made from an archive or a directory keeps the host name, addresses and passwords of the original.
+    """
+    overlays: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
+    """
+    Overlays to install: brands `whole-root` and `appstack` of Tribblix.
+    """
+    packages: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
+    """
+    Packages to install besides the brand's own: brands `ipkg`, `lipkg`, `nlipkg`, `whole-root` and `appstack`.
+    """
+    publishers: NotRequired[pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]]
+    """
+    Package publishers, name to address: brands `ipkg`, `lipkg` and `nlipkg`. Default: those of the host.
+    """
+    template: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    A template directory of the host: brand `sparse-root` of Tribblix.
+    """
+
+@pulumi.input_type
+class InstallArgs:
+    def __init__(__self__, *,
+                 attach: pulumi.Input[Optional['Attach']] = None,
+                 clone: pulumi.Input[Optional[_builtins.str]] = None,
+                 directory: pulumi.Input[Optional[_builtins.str]] = None,
+                 image: pulumi.Input[Optional[_builtins.str]] = None,
+                 keep_identity: pulumi.Input[Optional[_builtins.bool]] = None,
+                 overlays: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 packages: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 publishers: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 template: pulumi.Input[Optional[_builtins.str]] = None):
+        """
+        Where a zone's files come from. Each brand understands some of these only.
+
+        :param pulumi.Input['Attach'] attach: Use what is in `zonepath` already, a zone that was detached or received from another host, instead of installing.
+        :param pulumi.Input[_builtins.str] clone: A zone of the same brand to clone: installed and halted.
+        :param pulumi.Input[_builtins.str] directory: A directory of the host to copy instead of an image: brands `solaris10`, `ipkg`, `lipkg` and `nlipkg`.
+        :param pulumi.Input[_builtins.str] image: What the zone is made from: a file of the host (archive or ZFS stream), or with brands `illumos` and `lx` a dataset or snapshot too. Brands `illumos`, `lx`, `solaris10` and `alien-root` need it; `ipkg`, `lipkg` and `nlipkg` take an archive.
+        :param pulumi.Input[_builtins.bool] keep_identity: Whether a zone made from an archive or a directory keeps the host name, addresses and passwords of the original.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] overlays: Overlays to install: brands `whole-root` and `appstack` of Tribblix.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] packages: Packages to install besides the brand's own: brands `ipkg`, `lipkg`, `nlipkg`, `whole-root` and `appstack`.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] publishers: Package publishers, name to address: brands `ipkg`, `lipkg` and `nlipkg`. Default: those of the host.
+        :param pulumi.Input[_builtins.str] template: A template directory of the host: brand `sparse-root` of Tribblix.
+        """
+        if attach is not None:
+            pulumi.set(__self__, "attach", attach)
+        if clone is not None:
+            pulumi.set(__self__, "clone", clone)
+        if directory is not None:
+            pulumi.set(__self__, "directory", directory)
+        if image is not None:
+            pulumi.set(__self__, "image", image)
+        if keep_identity is None:
+            keep_identity = False
+        if keep_identity is not None:
+            pulumi.set(__self__, "keep_identity", keep_identity)
+        if overlays is not None:
+            pulumi.set(__self__, "overlays", overlays)
+        if packages is not None:
+            pulumi.set(__self__, "packages", packages)
+        if publishers is not None:
+            pulumi.set(__self__, "publishers", publishers)
+        if template is not None:
+            pulumi.set(__self__, "template", template)
+
+    @_builtins.property
+    @pulumi.getter
+    def attach(self) -> pulumi.Input[Optional['Attach']]:
+        """
+        Use what is in `zonepath` already, a zone that was detached or received from another host, instead of installing.
+        """
+        return pulumi.get(self, "attach")
+
+    @attach.setter
+    def attach(self, value: pulumi.Input[Optional['Attach']]):
+        pulumi.set(self, "attach", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def clone(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        A zone of the same brand to clone: installed and halted.
+        """
+        return pulumi.get(self, "clone")
+
+    @clone.setter
+    def clone(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "clone", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def directory(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        A directory of the host to copy instead of an image: brands `solaris10`, `ipkg`, `lipkg` and `nlipkg`.
+        """
+        return pulumi.get(self, "directory")
+
+    @directory.setter
+    def directory(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "directory", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def image(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        What the zone is made from: a file of the host (archive or ZFS stream), or with brands `illumos` and `lx` a dataset or snapshot too. Brands `illumos`, `lx`, `solaris10` and `alien-root` need it; `ipkg`, `lipkg` and `nlipkg` take an archive.
+        """
+        return pulumi.get(self, "image")
+
+    @image.setter
+    def image(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "image", value)
+
+    @_builtins.property
+    @pulumi.getter(name="keepIdentity")
+    def keep_identity(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether a zone made from an archive or a directory keeps the host name, addresses and passwords of the original.
+        """
+        return pulumi.get(self, "keep_identity")
+
+    @keep_identity.setter
+    def keep_identity(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "keep_identity", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def overlays(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Overlays to install: brands `whole-root` and `appstack` of Tribblix.
+        """
+        return pulumi.get(self, "overlays")
+
+    @overlays.setter
+    def overlays(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "overlays", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def packages(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Packages to install besides the brand's own: brands `ipkg`, `lipkg`, `nlipkg`, `whole-root` and `appstack`.
+        """
+        return pulumi.get(self, "packages")
+
+    @packages.setter
+    def packages(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "packages", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def publishers(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
+        """
+        Package publishers, name to address: brands `ipkg`, `lipkg` and `nlipkg`. Default: those of the host.
+        """
+        return pulumi.get(self, "publishers")
+
+    @publishers.setter
+    def publishers(self, value: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "publishers", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def template(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        A template directory of the host: brand `sparse-root` of Tribblix.
+        """
+        return pulumi.get(self, "template")
+
+    @template.setter
+    def template(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "template", value)
+
+
+class MachineArgsDict(TypedDict):
+    """
+    A virtual machine.
+    """
+    acpi: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether the guest has ACPI tables. Default: yes.
+    """
+    bootdisk: NotRequired[pulumi.Input[Optional['DiskArgsDict']]]
+    """
+    The disk to boot from.
+    """
+    bootorder: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    What to boot from, such as `cdrom0,bootdisk`. Default: the brand's.
+    """
+    bootrom: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Firmware: a name or a path. Default: the brand's.
+    """
+    cdroms: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
+    """
+    CD images of the host, read-only in the zone. Default: none.
+    """
+    cloud_init: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    How the guest learns its name, addresses, keys and password: `on`, `off`, the path of a user-data file on the host, or the address of a server that gives all of it. Default: `on` when `sshAuthorizedKeys` or `guestPassword` are given.
+    """
+    disk_interface: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    How the guest sees disks that do not say it themselves. Default: `virtio`.
+    """
+    disks: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input['DiskArgsDict']]]]]
+    """
+    Further disks.
+    """
+    extra: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
+    """
+    Further arguments for bhyve. Default: none.
+    """
+    hostbridge: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Host bridge, such as `q35`. Default: `i440fx`.
+    """
+    nic_interface: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    How the guest sees its network interfaces. Default: `virtio-net-viona`.
+    """
+    ram: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Memory of the guest; the cap `memory` of the zone must leave room for more than that. Default: the brand's, 1G.
+    """
+    type: NotRequired[pulumi.Input[Optional['GuestType']]]
+    """
+    What kind of guest it is. Default: `generic`.
+    """
+    vcpus: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Virtual CPUs: a number, or `sockets=1,cores=2,threads=2`. Default: 1.
+    """
+    vnc: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Graphical console: `on`, `wait`, `off`, or `unix=PATH,w=1024,h=768`. Default: `off`.
+    """
+
+@pulumi.input_type
+class MachineArgs:
+    def __init__(__self__, *,
+                 acpi: pulumi.Input[Optional[_builtins.bool]] = None,
+                 bootdisk: pulumi.Input[Optional['DiskArgs']] = None,
+                 bootorder: pulumi.Input[Optional[_builtins.str]] = None,
+                 bootrom: pulumi.Input[Optional[_builtins.str]] = None,
+                 cdroms: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 cloud_init: pulumi.Input[Optional[_builtins.str]] = None,
+                 disk_interface: pulumi.Input[Optional[_builtins.str]] = None,
+                 disks: pulumi.Input[Optional[Sequence[pulumi.Input['DiskArgs']]]] = None,
+                 extra: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 hostbridge: pulumi.Input[Optional[_builtins.str]] = None,
+                 nic_interface: pulumi.Input[Optional[_builtins.str]] = None,
+                 ram: pulumi.Input[Optional[_builtins.str]] = None,
+                 type: pulumi.Input[Optional['GuestType']] = None,
+                 vcpus: pulumi.Input[Optional[_builtins.str]] = None,
+                 vnc: pulumi.Input[Optional[_builtins.str]] = None):
+        """
+        A virtual machine.
+
+        :param pulumi.Input[_builtins.bool] acpi: Whether the guest has ACPI tables. Default: yes.
+        :param pulumi.Input['DiskArgs'] bootdisk: The disk to boot from.
+        :param pulumi.Input[_builtins.str] bootorder: What to boot from, such as `cdrom0,bootdisk`. Default: the brand's.
+        :param pulumi.Input[_builtins.str] bootrom: Firmware: a name or a path. Default: the brand's.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] cdroms: CD images of the host, read-only in the zone. Default: none.
+        :param pulumi.Input[_builtins.str] cloud_init: How the guest learns its name, addresses, keys and password: `on`, `off`, the path of a user-data file on the host, or the address of a server that gives all of it. Default: `on` when `sshAuthorizedKeys` or `guestPassword` are given.
+        :param pulumi.Input[_builtins.str] disk_interface: How the guest sees disks that do not say it themselves. Default: `virtio`.
+        :param pulumi.Input[Sequence[pulumi.Input['DiskArgs']]] disks: Further disks.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] extra: Further arguments for bhyve. Default: none.
+        :param pulumi.Input[_builtins.str] hostbridge: Host bridge, such as `q35`. Default: `i440fx`.
+        :param pulumi.Input[_builtins.str] nic_interface: How the guest sees its network interfaces. Default: `virtio-net-viona`.
+        :param pulumi.Input[_builtins.str] ram: Memory of the guest; the cap `memory` of the zone must leave room for more than that. Default: the brand's, 1G.
+        :param pulumi.Input['GuestType'] type: What kind of guest it is. Default: `generic`.
+        :param pulumi.Input[_builtins.str] vcpus: Virtual CPUs: a number, or `sockets=1,cores=2,threads=2`. Default: 1.
+        :param pulumi.Input[_builtins.str] vnc: Graphical console: `on`, `wait`, `off`, or `unix=PATH,w=1024,h=768`. Default: `off`.
+        """
+        if acpi is not None:
+            pulumi.set(__self__, "acpi", acpi)
+        if bootdisk is not None:
+            pulumi.set(__self__, "bootdisk", bootdisk)
+        if bootorder is not None:
+            pulumi.set(__self__, "bootorder", bootorder)
+        if bootrom is not None:
+            pulumi.set(__self__, "bootrom", bootrom)
+        if cdroms is not None:
+            pulumi.set(__self__, "cdroms", cdroms)
+        if cloud_init is not None:
+            pulumi.set(__self__, "cloud_init", cloud_init)
+        if disk_interface is not None:
+            pulumi.set(__self__, "disk_interface", disk_interface)
+        if disks is not None:
+            pulumi.set(__self__, "disks", disks)
+        if extra is not None:
+            pulumi.set(__self__, "extra", extra)
+        if hostbridge is not None:
+            pulumi.set(__self__, "hostbridge", hostbridge)
+        if nic_interface is not None:
+            pulumi.set(__self__, "nic_interface", nic_interface)
+        if ram is not None:
+            pulumi.set(__self__, "ram", ram)
+        if type is not None:
+            pulumi.set(__self__, "type", type)
+        if vcpus is not None:
+            pulumi.set(__self__, "vcpus", vcpus)
+        if vnc is not None:
+            pulumi.set(__self__, "vnc", vnc)
+
+    @_builtins.property
+    @pulumi.getter
+    def acpi(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether the guest has ACPI tables. Default: yes.
+        """
+        return pulumi.get(self, "acpi")
+
+    @acpi.setter
+    def acpi(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "acpi", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def bootdisk(self) -> pulumi.Input[Optional['DiskArgs']]:
+        """
+        The disk to boot from.
+        """
+        return pulumi.get(self, "bootdisk")
+
+    @bootdisk.setter
+    def bootdisk(self, value: pulumi.Input[Optional['DiskArgs']]):
+        pulumi.set(self, "bootdisk", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def bootorder(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        What to boot from, such as `cdrom0,bootdisk`. Default: the brand's.
+        """
+        return pulumi.get(self, "bootorder")
+
+    @bootorder.setter
+    def bootorder(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "bootorder", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def bootrom(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Firmware: a name or a path. Default: the brand's.
+        """
+        return pulumi.get(self, "bootrom")
+
+    @bootrom.setter
+    def bootrom(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "bootrom", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def cdroms(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        CD images of the host, read-only in the zone. Default: none.
+        """
+        return pulumi.get(self, "cdroms")
+
+    @cdroms.setter
+    def cdroms(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "cdroms", value)
+
+    @_builtins.property
+    @pulumi.getter(name="cloudInit")
+    def cloud_init(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        How the guest learns its name, addresses, keys and password: `on`, `off`, the path of a user-data file on the host, or the address of a server that gives all of it. Default: `on` when `sshAuthorizedKeys` or `guestPassword` are given.
+        """
+        return pulumi.get(self, "cloud_init")
+
+    @cloud_init.setter
+    def cloud_init(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "cloud_init", value)
+
+    @_builtins.property
+    @pulumi.getter(name="diskInterface")
+    def disk_interface(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        How the guest sees disks that do not say it themselves. Default: `virtio`.
+        """
+        return pulumi.get(self, "disk_interface")
+
+    @disk_interface.setter
+    def disk_interface(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "disk_interface", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def disks(self) -> pulumi.Input[Optional[Sequence[pulumi.Input['DiskArgs']]]]:
+        """
+        Further disks.
+        """
+        return pulumi.get(self, "disks")
+
+    @disks.setter
+    def disks(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['DiskArgs']]]]):
+        pulumi.set(self, "disks", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def extra(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Further arguments for bhyve. Default: none.
+        """
+        return pulumi.get(self, "extra")
+
+    @extra.setter
+    def extra(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "extra", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def hostbridge(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Host bridge, such as `q35`. Default: `i440fx`.
+        """
+        return pulumi.get(self, "hostbridge")
+
+    @hostbridge.setter
+    def hostbridge(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "hostbridge", value)
+
+    @_builtins.property
+    @pulumi.getter(name="nicInterface")
+    def nic_interface(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        How the guest sees its network interfaces. Default: `virtio-net-viona`.
+        """
+        return pulumi.get(self, "nic_interface")
+
+    @nic_interface.setter
+    def nic_interface(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "nic_interface", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def ram(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Memory of the guest; the cap `memory` of the zone must leave room for more than that. Default: the brand's, 1G.
+        """
+        return pulumi.get(self, "ram")
+
+    @ram.setter
+    def ram(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "ram", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def type(self) -> pulumi.Input[Optional['GuestType']]:
+        """
+        What kind of guest it is. Default: `generic`.
+        """
+        return pulumi.get(self, "type")
+
+    @type.setter
+    def type(self, value: pulumi.Input[Optional['GuestType']]):
+        pulumi.set(self, "type", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def vcpus(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Virtual CPUs: a number, or `sockets=1,cores=2,threads=2`. Default: 1.
+        """
+        return pulumi.get(self, "vcpus")
+
+    @vcpus.setter
+    def vcpus(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "vcpus", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def vnc(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Graphical console: `on`, `wait`, `off`, or `unix=PATH,w=1024,h=768`. Default: `off`.
+        """
+        return pulumi.get(self, "vnc")
+
+    @vnc.setter
+    def vnc(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "vnc", value)
+
 
 class NicArgsDict(TypedDict):
     """
     A network interface of a zone, plugged into one link, etherstub or router's network.
     """
+    addrconf: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether the zone takes an IPv6 address from router advertisements. It excludes `allowedAddress`.
+    """
     address: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
     IPv4 address. With `dhcp` behind a router: the reserved address.
     """
+    addresses: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
+    """
+    Further addresses: IPv4, or IPv6 with prefix length.
+    """
     allowed_address: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
     """
-    Whether the host lets the zone send from its own address only. Default: yes for a static address; it excludes DHCP, which has link protection of its own.
+    Whether the host lets the zone send from its own addresses only. Default: yes for static addresses; it excludes DHCP, which has link protection of its own, and `addrconf`.
     """
     dhcp: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
     """
@@ -44,7 +1433,11 @@ class NicArgsDict(TypedDict):
     """
     gateway: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    Default route. Default: the router's address, or the host's own default route on a physical link, for the first nic with a static address.
+    Default route, or `none`. Default: the router's address, or the host's own default route on a physical link, for the first nic with a static address.
+    """
+    global_nic: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    A link of the host over which the zone's brand makes the vnic at each boot and removes it at halt; `auto` finds the link by the address. OmniOS only.
     """
     link: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
@@ -54,6 +1447,22 @@ class NicArgsDict(TypedDict):
     """
     MAC address. Default: chosen by the host and kept.
     """
+    max_bandwidth: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Cap in bits a second, such as `100M`; at least `1200K`. Default: none.
+    """
+    mtu: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    Largest packet in bytes. Default: what the link underneath has.
+    """
+    priority: NotRequired[pulumi.Input[Optional['LinkPriority']]]
+    """
+    How the host schedules the nic's packets against those of others.
+    """
+    properties: NotRequired[pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]]
+    """
+    Further properties of the zone's net resource, such as `promiscphys`; what they mean is up to the brand. OmniOS only. Default: the present ones are kept.
+    """
     router: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
     Name or id of the router zone whose network the nic is on.
@@ -62,34 +1471,60 @@ class NicArgsDict(TypedDict):
     """
     VLAN tag (1 to 4094).
     """
+    vnic: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Name of the zone's link. Default: the present one, else one that follows from the zone's name. The name of `link` itself gives the zone that link, without a vnic.
+    """
 
 @pulumi.input_type
 class NicArgs:
     def __init__(__self__, *,
+                 addrconf: pulumi.Input[Optional[_builtins.bool]] = None,
                  address: pulumi.Input[Optional[_builtins.str]] = None,
+                 addresses: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  allowed_address: pulumi.Input[Optional[_builtins.bool]] = None,
                  dhcp: pulumi.Input[Optional[_builtins.bool]] = None,
                  etherstub: pulumi.Input[Optional[_builtins.str]] = None,
                  gateway: pulumi.Input[Optional[_builtins.str]] = None,
+                 global_nic: pulumi.Input[Optional[_builtins.str]] = None,
                  link: pulumi.Input[Optional[_builtins.str]] = None,
                  mac: pulumi.Input[Optional[_builtins.str]] = None,
+                 max_bandwidth: pulumi.Input[Optional[_builtins.str]] = None,
+                 mtu: pulumi.Input[Optional[_builtins.int]] = None,
+                 priority: pulumi.Input[Optional['LinkPriority']] = None,
+                 properties: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  router: pulumi.Input[Optional[_builtins.str]] = None,
-                 vlan_id: pulumi.Input[Optional[_builtins.int]] = None):
+                 vlan_id: pulumi.Input[Optional[_builtins.int]] = None,
+                 vnic: pulumi.Input[Optional[_builtins.str]] = None):
         """
         A network interface of a zone, plugged into one link, etherstub or router's network.
 
+        :param pulumi.Input[_builtins.bool] addrconf: Whether the zone takes an IPv6 address from router advertisements. It excludes `allowedAddress`.
         :param pulumi.Input[_builtins.str] address: IPv4 address. With `dhcp` behind a router: the reserved address.
-        :param pulumi.Input[_builtins.bool] allowed_address: Whether the host lets the zone send from its own address only. Default: yes for a static address; it excludes DHCP, which has link protection of its own.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] addresses: Further addresses: IPv4, or IPv6 with prefix length.
+        :param pulumi.Input[_builtins.bool] allowed_address: Whether the host lets the zone send from its own addresses only. Default: yes for static addresses; it excludes DHCP, which has link protection of its own, and `addrconf`.
         :param pulumi.Input[_builtins.bool] dhcp: Whether the zone asks for its address by DHCP.
         :param pulumi.Input[_builtins.str] etherstub: An etherstub to plug the vnic into.
-        :param pulumi.Input[_builtins.str] gateway: Default route. Default: the router's address, or the host's own default route on a physical link, for the first nic with a static address.
+        :param pulumi.Input[_builtins.str] gateway: Default route, or `none`. Default: the router's address, or the host's own default route on a physical link, for the first nic with a static address.
+        :param pulumi.Input[_builtins.str] global_nic: A link of the host over which the zone's brand makes the vnic at each boot and removes it at halt; `auto` finds the link by the address. OmniOS only.
         :param pulumi.Input[_builtins.str] link: A physical link of the host to put the vnic on.
         :param pulumi.Input[_builtins.str] mac: MAC address. Default: chosen by the host and kept.
+        :param pulumi.Input[_builtins.str] max_bandwidth: Cap in bits a second, such as `100M`; at least `1200K`. Default: none.
+        :param pulumi.Input[_builtins.int] mtu: Largest packet in bytes. Default: what the link underneath has.
+        :param pulumi.Input['LinkPriority'] priority: How the host schedules the nic's packets against those of others.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] properties: Further properties of the zone's net resource, such as `promiscphys`; what they mean is up to the brand. OmniOS only. Default: the present ones are kept.
         :param pulumi.Input[_builtins.str] router: Name or id of the router zone whose network the nic is on.
         :param pulumi.Input[_builtins.int] vlan_id: VLAN tag (1 to 4094).
+        :param pulumi.Input[_builtins.str] vnic: Name of the zone's link. Default: the present one, else one that follows from the zone's name. The name of `link` itself gives the zone that link, without a vnic.
         """
+        if addrconf is None:
+            addrconf = False
+        if addrconf is not None:
+            pulumi.set(__self__, "addrconf", addrconf)
         if address is not None:
             pulumi.set(__self__, "address", address)
+        if addresses is not None:
+            pulumi.set(__self__, "addresses", addresses)
         if allowed_address is not None:
             pulumi.set(__self__, "allowed_address", allowed_address)
         if dhcp is None:
@@ -100,14 +1535,40 @@ class NicArgs:
             pulumi.set(__self__, "etherstub", etherstub)
         if gateway is not None:
             pulumi.set(__self__, "gateway", gateway)
+        if global_nic is not None:
+            pulumi.set(__self__, "global_nic", global_nic)
         if link is not None:
             pulumi.set(__self__, "link", link)
         if mac is not None:
             pulumi.set(__self__, "mac", mac)
+        if max_bandwidth is not None:
+            pulumi.set(__self__, "max_bandwidth", max_bandwidth)
+        if mtu is not None:
+            pulumi.set(__self__, "mtu", mtu)
+        if priority is None:
+            priority = 'high'
+        if priority is not None:
+            pulumi.set(__self__, "priority", priority)
+        if properties is not None:
+            pulumi.set(__self__, "properties", properties)
         if router is not None:
             pulumi.set(__self__, "router", router)
         if vlan_id is not None:
             pulumi.set(__self__, "vlan_id", vlan_id)
+        if vnic is not None:
+            pulumi.set(__self__, "vnic", vnic)
+
+    @_builtins.property
+    @pulumi.getter
+    def addrconf(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether the zone takes an IPv6 address from router advertisements. It excludes `allowedAddress`.
+        """
+        return pulumi.get(self, "addrconf")
+
+    @addrconf.setter
+    def addrconf(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "addrconf", value)
 
     @_builtins.property
     @pulumi.getter
@@ -122,10 +1583,22 @@ class NicArgs:
         pulumi.set(self, "address", value)
 
     @_builtins.property
+    @pulumi.getter
+    def addresses(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Further addresses: IPv4, or IPv6 with prefix length.
+        """
+        return pulumi.get(self, "addresses")
+
+    @addresses.setter
+    def addresses(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "addresses", value)
+
+    @_builtins.property
     @pulumi.getter(name="allowedAddress")
     def allowed_address(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether the host lets the zone send from its own address only. Default: yes for a static address; it excludes DHCP, which has link protection of its own.
+        Whether the host lets the zone send from its own addresses only. Default: yes for static addresses; it excludes DHCP, which has link protection of its own, and `addrconf`.
         """
         return pulumi.get(self, "allowed_address")
 
@@ -161,13 +1634,25 @@ class NicArgs:
     @pulumi.getter
     def gateway(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        Default route. Default: the router's address, or the host's own default route on a physical link, for the first nic with a static address.
+        Default route, or `none`. Default: the router's address, or the host's own default route on a physical link, for the first nic with a static address.
         """
         return pulumi.get(self, "gateway")
 
     @gateway.setter
     def gateway(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "gateway", value)
+
+    @_builtins.property
+    @pulumi.getter(name="globalNic")
+    def global_nic(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        A link of the host over which the zone's brand makes the vnic at each boot and removes it at halt; `auto` finds the link by the address. OmniOS only.
+        """
+        return pulumi.get(self, "global_nic")
+
+    @global_nic.setter
+    def global_nic(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "global_nic", value)
 
     @_builtins.property
     @pulumi.getter
@@ -194,6 +1679,54 @@ class NicArgs:
         pulumi.set(self, "mac", value)
 
     @_builtins.property
+    @pulumi.getter(name="maxBandwidth")
+    def max_bandwidth(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Cap in bits a second, such as `100M`; at least `1200K`. Default: none.
+        """
+        return pulumi.get(self, "max_bandwidth")
+
+    @max_bandwidth.setter
+    def max_bandwidth(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "max_bandwidth", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def mtu(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Largest packet in bytes. Default: what the link underneath has.
+        """
+        return pulumi.get(self, "mtu")
+
+    @mtu.setter
+    def mtu(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "mtu", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def priority(self) -> pulumi.Input[Optional['LinkPriority']]:
+        """
+        How the host schedules the nic's packets against those of others.
+        """
+        return pulumi.get(self, "priority")
+
+    @priority.setter
+    def priority(self, value: pulumi.Input[Optional['LinkPriority']]):
+        pulumi.set(self, "priority", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def properties(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
+        """
+        Further properties of the zone's net resource, such as `promiscphys`; what they mean is up to the brand. OmniOS only. Default: the present ones are kept.
+        """
+        return pulumi.get(self, "properties")
+
+    @properties.setter
+    def properties(self, value: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "properties", value)
+
+    @_builtins.property
     @pulumi.getter
     def router(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
@@ -217,6 +1750,144 @@ class NicArgs:
     def vlan_id(self, value: pulumi.Input[Optional[_builtins.int]]):
         pulumi.set(self, "vlan_id", value)
 
+    @_builtins.property
+    @pulumi.getter
+    def vnic(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Name of the zone's link. Default: the present one, else one that follows from the zone's name. The name of `link` itself gives the zone that link, without a vnic.
+        """
+        return pulumi.get(self, "vnic")
+
+    @vnic.setter
+    def vnic(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "vnic", value)
+
+
+class ResourceControlArgsDict(TypedDict):
+    """
+    One value of a resource control (zonecfg `rctl`, resource_controls(7)).
+    """
+    limit: pulumi.Input[_builtins.int]
+    """
+    The limit.
+    """
+    name: pulumi.Input[_builtins.str]
+    """
+    Name of the resource control, such as `zone.max-lofi`.
+    """
+    deny: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether what goes beyond the limit is refused; else it only counts.
+    """
+
+@pulumi.input_type
+class ResourceControlArgs:
+    def __init__(__self__, *,
+                 limit: pulumi.Input[_builtins.int],
+                 name: pulumi.Input[_builtins.str],
+                 deny: pulumi.Input[Optional[_builtins.bool]] = None):
+        """
+        One value of a resource control (zonecfg `rctl`, resource_controls(7)).
+
+        :param pulumi.Input[_builtins.int] limit: The limit.
+        :param pulumi.Input[_builtins.str] name: Name of the resource control, such as `zone.max-lofi`.
+        :param pulumi.Input[_builtins.bool] deny: Whether what goes beyond the limit is refused; else it only counts.
+        """
+        pulumi.set(__self__, "limit", limit)
+        pulumi.set(__self__, "name", name)
+        if deny is None:
+            deny = True
+        if deny is not None:
+            pulumi.set(__self__, "deny", deny)
+
+    @_builtins.property
+    @pulumi.getter
+    def limit(self) -> pulumi.Input[_builtins.int]:
+        """
+        The limit.
+        """
+        return pulumi.get(self, "limit")
+
+    @limit.setter
+    def limit(self, value: pulumi.Input[_builtins.int]):
+        pulumi.set(self, "limit", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> pulumi.Input[_builtins.str]:
+        """
+        Name of the resource control, such as `zone.max-lofi`.
+        """
+        return pulumi.get(self, "name")
+
+    @name.setter
+    def name(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "name", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def deny(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether what goes beyond the limit is refused; else it only counts.
+        """
+        return pulumi.get(self, "deny")
+
+    @deny.setter
+    def deny(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "deny", value)
+
+
+class RouteArgsDict(TypedDict):
+    """
+    A static route of a router zone.
+    """
+    destination: pulumi.Input[_builtins.str]
+    """
+    The network that the route leads to, such as `10.50.0.0/16`.
+    """
+    gateway: pulumi.Input[_builtins.str]
+    """
+    The next hop: an address on one of the router's networks.
+    """
+
+@pulumi.input_type
+class RouteArgs:
+    def __init__(__self__, *,
+                 destination: pulumi.Input[_builtins.str],
+                 gateway: pulumi.Input[_builtins.str]):
+        """
+        A static route of a router zone.
+
+        :param pulumi.Input[_builtins.str] destination: The network that the route leads to, such as `10.50.0.0/16`.
+        :param pulumi.Input[_builtins.str] gateway: The next hop: an address on one of the router's networks.
+        """
+        pulumi.set(__self__, "destination", destination)
+        pulumi.set(__self__, "gateway", gateway)
+
+    @_builtins.property
+    @pulumi.getter
+    def destination(self) -> pulumi.Input[_builtins.str]:
+        """
+        The network that the route leads to, such as `10.50.0.0/16`.
+        """
+        return pulumi.get(self, "destination")
+
+    @destination.setter
+    def destination(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "destination", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def gateway(self) -> pulumi.Input[_builtins.str]:
+        """
+        The next hop: an address on one of the router's networks.
+        """
+        return pulumi.get(self, "gateway")
+
+    @gateway.setter
+    def gateway(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "gateway", value)
+
 
 class RouterNetworkArgsDict(TypedDict):
     """
@@ -234,13 +1905,41 @@ class RouterNetworkArgsDict(TypedDict):
     """
     Whether the router answers DHCP requests of attached zones.
     """
+    dhcp_options: NotRequired[pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]]
+    """
+    Further DHCP options by their name in dnsmasq or by number, such as `ntp-server`.
+    """
+    dhcp_range: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Addresses that DHCP gives to clients without a reservation, such as `10.10.0.100-10.10.0.199`. Default: none; only attached zones get an address.
+    """
     domain: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    Domain name given to DHCP clients of the network.
+    Domain of the network: attached zones are known as `NAME.DOMAIN`, and DHCP clients are told it.
     """
     etherstub: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
     The etherstub that carries the network. Default: the router zone makes and owns one.
+    """
+    isolated: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether the network is kept apart from the router's other networks. It still reaches the world.
+    """
+    lease_time: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    How long clients keep an address of the range: seconds, `45m`, `12h`, `1d` or `infinite`. Default: one hour.
+    """
+    mtu: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    Largest packet on the network, in bytes (576 to 9000). Default: that of the etherstub.
+    """
+    nat: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether the network's addresses are translated to the public address. Without it the network is routed: the world must know the way to it.
+    """
+    subnet6: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The network's IPv6 addresses (a /64), announced by router advertisements. Default: none.
     """
 
 @pulumi.input_type
@@ -249,16 +1948,30 @@ class RouterNetworkArgs:
                  subnet: pulumi.Input[_builtins.str],
                  address: pulumi.Input[Optional[_builtins.str]] = None,
                  dhcp: pulumi.Input[Optional[_builtins.bool]] = None,
+                 dhcp_options: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 dhcp_range: pulumi.Input[Optional[_builtins.str]] = None,
                  domain: pulumi.Input[Optional[_builtins.str]] = None,
-                 etherstub: pulumi.Input[Optional[_builtins.str]] = None):
+                 etherstub: pulumi.Input[Optional[_builtins.str]] = None,
+                 isolated: pulumi.Input[Optional[_builtins.bool]] = None,
+                 lease_time: pulumi.Input[Optional[_builtins.str]] = None,
+                 mtu: pulumi.Input[Optional[_builtins.int]] = None,
+                 nat: pulumi.Input[Optional[_builtins.bool]] = None,
+                 subnet6: pulumi.Input[Optional[_builtins.str]] = None):
         """
         A private network that a router zone serves: an etherstub and a subnet.
 
         :param pulumi.Input[_builtins.str] subnet: The network's addresses, such as `10.10.0.0/24`.
         :param pulumi.Input[_builtins.str] address: The router's own address on the network. Default: the first host address.
         :param pulumi.Input[_builtins.bool] dhcp: Whether the router answers DHCP requests of attached zones.
-        :param pulumi.Input[_builtins.str] domain: Domain name given to DHCP clients of the network.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] dhcp_options: Further DHCP options by their name in dnsmasq or by number, such as `ntp-server`.
+        :param pulumi.Input[_builtins.str] dhcp_range: Addresses that DHCP gives to clients without a reservation, such as `10.10.0.100-10.10.0.199`. Default: none; only attached zones get an address.
+        :param pulumi.Input[_builtins.str] domain: Domain of the network: attached zones are known as `NAME.DOMAIN`, and DHCP clients are told it.
         :param pulumi.Input[_builtins.str] etherstub: The etherstub that carries the network. Default: the router zone makes and owns one.
+        :param pulumi.Input[_builtins.bool] isolated: Whether the network is kept apart from the router's other networks. It still reaches the world.
+        :param pulumi.Input[_builtins.str] lease_time: How long clients keep an address of the range: seconds, `45m`, `12h`, `1d` or `infinite`. Default: one hour.
+        :param pulumi.Input[_builtins.int] mtu: Largest packet on the network, in bytes (576 to 9000). Default: that of the etherstub.
+        :param pulumi.Input[_builtins.bool] nat: Whether the network's addresses are translated to the public address. Without it the network is routed: the world must know the way to it.
+        :param pulumi.Input[_builtins.str] subnet6: The network's IPv6 addresses (a /64), announced by router advertisements. Default: none.
         """
         pulumi.set(__self__, "subnet", subnet)
         if address is not None:
@@ -267,10 +1980,28 @@ class RouterNetworkArgs:
             dhcp = True
         if dhcp is not None:
             pulumi.set(__self__, "dhcp", dhcp)
+        if dhcp_options is not None:
+            pulumi.set(__self__, "dhcp_options", dhcp_options)
+        if dhcp_range is not None:
+            pulumi.set(__self__, "dhcp_range", dhcp_range)
         if domain is not None:
             pulumi.set(__self__, "domain", domain)
         if etherstub is not None:
             pulumi.set(__self__, "etherstub", etherstub)
+        if isolated is None:
+            isolated = False
+        if isolated is not None:
+            pulumi.set(__self__, "isolated", isolated)
+        if lease_time is not None:
+            pulumi.set(__self__, "lease_time", lease_time)
+        if mtu is not None:
+            pulumi.set(__self__, "mtu", mtu)
+        if nat is None:
+            nat = True
+        if nat is not None:
+            pulumi.set(__self__, "nat", nat)
+        if subnet6 is not None:
+            pulumi.set(__self__, "subnet6", subnet6)
 
     @_builtins.property
     @pulumi.getter
@@ -309,10 +2040,34 @@ class RouterNetworkArgs:
         pulumi.set(self, "dhcp", value)
 
     @_builtins.property
+    @pulumi.getter(name="dhcpOptions")
+    def dhcp_options(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
+        """
+        Further DHCP options by their name in dnsmasq or by number, such as `ntp-server`.
+        """
+        return pulumi.get(self, "dhcp_options")
+
+    @dhcp_options.setter
+    def dhcp_options(self, value: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "dhcp_options", value)
+
+    @_builtins.property
+    @pulumi.getter(name="dhcpRange")
+    def dhcp_range(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Addresses that DHCP gives to clients without a reservation, such as `10.10.0.100-10.10.0.199`. Default: none; only attached zones get an address.
+        """
+        return pulumi.get(self, "dhcp_range")
+
+    @dhcp_range.setter
+    def dhcp_range(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "dhcp_range", value)
+
+    @_builtins.property
     @pulumi.getter
     def domain(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        Domain name given to DHCP clients of the network.
+        Domain of the network: attached zones are known as `NAME.DOMAIN`, and DHCP clients are told it.
         """
         return pulumi.get(self, "domain")
 
@@ -331,5 +2086,314 @@ class RouterNetworkArgs:
     @etherstub.setter
     def etherstub(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "etherstub", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def isolated(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether the network is kept apart from the router's other networks. It still reaches the world.
+        """
+        return pulumi.get(self, "isolated")
+
+    @isolated.setter
+    def isolated(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "isolated", value)
+
+    @_builtins.property
+    @pulumi.getter(name="leaseTime")
+    def lease_time(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        How long clients keep an address of the range: seconds, `45m`, `12h`, `1d` or `infinite`. Default: one hour.
+        """
+        return pulumi.get(self, "lease_time")
+
+    @lease_time.setter
+    def lease_time(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "lease_time", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def mtu(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Largest packet on the network, in bytes (576 to 9000). Default: that of the etherstub.
+        """
+        return pulumi.get(self, "mtu")
+
+    @mtu.setter
+    def mtu(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "mtu", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def nat(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether the network's addresses are translated to the public address. Without it the network is routed: the world must know the way to it.
+        """
+        return pulumi.get(self, "nat")
+
+    @nat.setter
+    def nat(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "nat", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def subnet6(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The network's IPv6 addresses (a /64), announced by router advertisements. Default: none.
+        """
+        return pulumi.get(self, "subnet6")
+
+    @subnet6.setter
+    def subnet6(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "subnet6", value)
+
+
+class SecurityFlagsArgsDict(TypedDict):
+    """
+    Security flags of the zone's processes (security-flags(7)). What is left out is the system's.
+    """
+    default: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
+    """
+    Flags that processes start with.
+    """
+    lower: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
+    """
+    Flags that no process can do without.
+    """
+    upper: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
+    """
+    Flags that processes may have.
+    """
+
+@pulumi.input_type
+class SecurityFlagsArgs:
+    def __init__(__self__, *,
+                 default: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 lower: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 upper: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None):
+        """
+        Security flags of the zone's processes (security-flags(7)). What is left out is the system's.
+
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] default: Flags that processes start with.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] lower: Flags that no process can do without.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] upper: Flags that processes may have.
+        """
+        if default is not None:
+            pulumi.set(__self__, "default", default)
+        if lower is not None:
+            pulumi.set(__self__, "lower", lower)
+        if upper is not None:
+            pulumi.set(__self__, "upper", upper)
+
+    @_builtins.property
+    @pulumi.getter
+    def default(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Flags that processes start with.
+        """
+        return pulumi.get(self, "default")
+
+    @default.setter
+    def default(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "default", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def lower(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Flags that no process can do without.
+        """
+        return pulumi.get(self, "lower")
+
+    @lower.setter
+    def lower(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "lower", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def upper(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Flags that processes may have.
+        """
+        return pulumi.get(self, "upper")
+
+    @upper.setter
+    def upper(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "upper", value)
+
+
+class VirtualDatacenterZoneArgsDict(TypedDict):
+    """
+    A zone of a virtual datacenter.
+    """
+    name: pulumi.Input[_builtins.str]
+    """
+    Name of the zone inside the datacenter, and its host name. The resource is called `DATACENTER-NAME`, and the zone on the host after it.
+    """
+    address: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    IPv4 address on the datacenter's network. Default: one that follows from the zone's name, and stays when other zones come and go. Only if two names lead to the same address has the first of the list it; an address that is given comes before one that is not.
+    """
+    autoboot: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether the zone boots with the host.
+    """
+    brand: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Zone brand. Default: the usual one of the host's distribution.
+    """
+    cpus: NotRequired[pulumi.Input[Optional[_builtins.float]]]
+    """
+    CPU cap in CPUs, such as `1.5`. Default: no cap.
+    """
+    hostname: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Host name inside the zone. Default: the zone's name in this list.
+    """
+    memory: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Cap on physical memory, such as `512M` or `2G`. Default: no cap.
+    """
+    ssh_authorized_keys: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
+    """
+    Public SSH keys that may log in as root. Default: the file is left alone.
+    """
+
+@pulumi.input_type
+class VirtualDatacenterZoneArgs:
+    def __init__(__self__, *,
+                 name: pulumi.Input[_builtins.str],
+                 address: pulumi.Input[Optional[_builtins.str]] = None,
+                 autoboot: pulumi.Input[Optional[_builtins.bool]] = None,
+                 brand: pulumi.Input[Optional[_builtins.str]] = None,
+                 cpus: pulumi.Input[Optional[_builtins.float]] = None,
+                 hostname: pulumi.Input[Optional[_builtins.str]] = None,
+                 memory: pulumi.Input[Optional[_builtins.str]] = None,
+                 ssh_authorized_keys: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None):
+        """
+        A zone of a virtual datacenter.
+
+        :param pulumi.Input[_builtins.str] name: Name of the zone inside the datacenter, and its host name. The resource is called `DATACENTER-NAME`, and the zone on the host after it.
+        :param pulumi.Input[_builtins.str] address: IPv4 address on the datacenter's network. Default: one that follows from the zone's name, and stays when other zones come and go. Only if two names lead to the same address has the first of the list it; an address that is given comes before one that is not.
+        :param pulumi.Input[_builtins.bool] autoboot: Whether the zone boots with the host.
+        :param pulumi.Input[_builtins.str] brand: Zone brand. Default: the usual one of the host's distribution.
+        :param pulumi.Input[_builtins.float] cpus: CPU cap in CPUs, such as `1.5`. Default: no cap.
+        :param pulumi.Input[_builtins.str] hostname: Host name inside the zone. Default: the zone's name in this list.
+        :param pulumi.Input[_builtins.str] memory: Cap on physical memory, such as `512M` or `2G`. Default: no cap.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] ssh_authorized_keys: Public SSH keys that may log in as root. Default: the file is left alone.
+        """
+        pulumi.set(__self__, "name", name)
+        if address is not None:
+            pulumi.set(__self__, "address", address)
+        if autoboot is None:
+            autoboot = True
+        if autoboot is not None:
+            pulumi.set(__self__, "autoboot", autoboot)
+        if brand is not None:
+            pulumi.set(__self__, "brand", brand)
+        if cpus is not None:
+            pulumi.set(__self__, "cpus", cpus)
+        if hostname is not None:
+            pulumi.set(__self__, "hostname", hostname)
+        if memory is not None:
+            pulumi.set(__self__, "memory", memory)
+        if ssh_authorized_keys is not None:
+            pulumi.set(__self__, "ssh_authorized_keys", ssh_authorized_keys)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> pulumi.Input[_builtins.str]:
+        """
+        Name of the zone inside the datacenter, and its host name. The resource is called `DATACENTER-NAME`, and the zone on the host after it.
+        """
+        return pulumi.get(self, "name")
+
+    @name.setter
+    def name(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "name", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        IPv4 address on the datacenter's network. Default: one that follows from the zone's name, and stays when other zones come and go. Only if two names lead to the same address has the first of the list it; an address that is given comes before one that is not.
+        """
+        return pulumi.get(self, "address")
+
+    @address.setter
+    def address(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "address", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def autoboot(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether the zone boots with the host.
+        """
+        return pulumi.get(self, "autoboot")
+
+    @autoboot.setter
+    def autoboot(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "autoboot", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def brand(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Zone brand. Default: the usual one of the host's distribution.
+        """
+        return pulumi.get(self, "brand")
+
+    @brand.setter
+    def brand(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "brand", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def cpus(self) -> pulumi.Input[Optional[_builtins.float]]:
+        """
+        CPU cap in CPUs, such as `1.5`. Default: no cap.
+        """
+        return pulumi.get(self, "cpus")
+
+    @cpus.setter
+    def cpus(self, value: pulumi.Input[Optional[_builtins.float]]):
+        pulumi.set(self, "cpus", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def hostname(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Host name inside the zone. Default: the zone's name in this list.
+        """
+        return pulumi.get(self, "hostname")
+
+    @hostname.setter
+    def hostname(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "hostname", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def memory(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Cap on physical memory, such as `512M` or `2G`. Default: no cap.
+        """
+        return pulumi.get(self, "memory")
+
+    @memory.setter
+    def memory(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "memory", value)
+
+    @_builtins.property
+    @pulumi.getter(name="sshAuthorizedKeys")
+    def ssh_authorized_keys(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Public SSH keys that may log in as root. Default: the file is left alone.
+        """
+        return pulumi.get(self, "ssh_authorized_keys")
+
+    @ssh_authorized_keys.setter
+    def ssh_authorized_keys(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "ssh_authorized_keys", value)
 
 

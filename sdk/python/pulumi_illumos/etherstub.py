@@ -102,7 +102,7 @@ class Etherstub(pulumi.CustomResource):
 
         ## Import
 
-        The id is the host as the provider or the resource names it, a slash, and the name on the host:
+        The id is the host as the provider or the resource names it, and the name on the host, with slashes between them:
 
         ```sh
         $ pulumi import illumos:index:Etherstub NAME HOST/NAME_ON_HOST
@@ -138,7 +138,7 @@ class Etherstub(pulumi.CustomResource):
 
         ## Import
 
-        The id is the host as the provider or the resource names it, a slash, and the name on the host:
+        The id is the host as the provider or the resource names it, and the name on the host, with slashes between them:
 
         ```sh
         $ pulumi import illumos:index:Etherstub NAME HOST/NAME_ON_HOST

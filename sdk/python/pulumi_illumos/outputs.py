@@ -13,12 +13,784 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import NotRequired, TypedDict, TypeAlias
 from . import _utilities
+from . import outputs
 from ._enums import *
 
 __all__ = [
+    'Admin',
+    'DatasetState',
+    'DedicatedCpus',
+    'DiskState',
+    'DnsForward',
+    'DnsRecord',
+    'FileSystem',
+    'Firewall',
+    'FirewallInbound',
+    'FirewallRule',
+    'MachineState',
     'NicState',
+    'ResourceControl',
+    'Route',
     'RouterNetworkState',
+    'SecurityFlags',
 ]
+
+@pulumi.output_type
+class Admin(dict):
+    """
+    A user of the host who may do something with the zone (zonecfg `admin`).
+    """
+    def __init__(__self__, *,
+                 auths: Sequence[_builtins.str],
+                 user: _builtins.str):
+        """
+        A user of the host who may do something with the zone (zonecfg `admin`).
+
+        :param Sequence[_builtins.str] auths: What the user may do: `login`, `manage`, `clonefrom`.
+        :param _builtins.str user: The user's name on the host.
+        """
+        pulumi.set(__self__, "auths", auths)
+        pulumi.set(__self__, "user", user)
+
+    @_builtins.property
+    @pulumi.getter
+    def auths(self) -> Sequence[_builtins.str]:
+        """
+        What the user may do: `login`, `manage`, `clonefrom`.
+        """
+        return pulumi.get(self, "auths")
+
+    @_builtins.property
+    @pulumi.getter
+    def user(self) -> _builtins.str:
+        """
+        The user's name on the host.
+        """
+        return pulumi.get(self, "user")
+
+
+@pulumi.output_type
+class DatasetState(dict):
+    """
+    A delegated dataset as the host has it.
+    """
+    def __init__(__self__, *,
+                 name: _builtins.str,
+                 created: Optional[_builtins.bool] = None,
+                 properties: Optional[Mapping[str, _builtins.str]] = None):
+        """
+        A delegated dataset as the host has it.
+
+        :param _builtins.str name: Name of the dataset.
+        :param _builtins.bool created: Whether it was made for the zone, and goes with it.
+        :param Mapping[str, _builtins.str] properties: ZFS properties that are set on it, of a dataset that was made for the zone.
+        """
+        pulumi.set(__self__, "name", name)
+        if created is None:
+            created = False
+        if created is not None:
+            pulumi.set(__self__, "created", created)
+        if properties is not None:
+            pulumi.set(__self__, "properties", properties)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> _builtins.str:
+        """
+        Name of the dataset.
+        """
+        return pulumi.get(self, "name")
+
+    @_builtins.property
+    @pulumi.getter
+    def created(self) -> Optional[_builtins.bool]:
+        """
+        Whether it was made for the zone, and goes with it.
+        """
+        return pulumi.get(self, "created")
+
+    @_builtins.property
+    @pulumi.getter
+    def properties(self) -> Optional[Mapping[str, _builtins.str]]:
+        """
+        ZFS properties that are set on it, of a dataset that was made for the zone.
+        """
+        return pulumi.get(self, "properties")
+
+
+@pulumi.output_type
+class DedicatedCpus(dict):
+    """
+    CPUs that only this zone uses while it runs (zonecfg `dedicated-cpu`).
+    """
+    def __init__(__self__, *,
+                 count: _builtins.str,
+                 importance: Optional[_builtins.int] = None):
+        """
+        CPUs that only this zone uses while it runs (zonecfg `dedicated-cpu`).
+
+        :param _builtins.str count: How many: `2`, or a range such as `1-4`.
+        :param _builtins.int importance: Importance of the zone's pool where CPUs are scarce. Default: 1.
+        """
+        pulumi.set(__self__, "count", count)
+        if importance is not None:
+            pulumi.set(__self__, "importance", importance)
+
+    @_builtins.property
+    @pulumi.getter
+    def count(self) -> _builtins.str:
+        """
+        How many: `2`, or a range such as `1-4`.
+        """
+        return pulumi.get(self, "count")
+
+    @_builtins.property
+    @pulumi.getter
+    def importance(self) -> Optional[_builtins.int]:
+        """
+        Importance of the zone's pool where CPUs are scarce. Default: 1.
+        """
+        return pulumi.get(self, "importance")
+
+
+@pulumi.output_type
+class DiskState(dict):
+    """
+    A disk of a virtual machine as the host has it.
+    """
+    def __init__(__self__, *,
+                 dataset: _builtins.str,
+                 interface: Optional[_builtins.str] = None,
+                 size: Optional[_builtins.str] = None):
+        """
+        A disk of a virtual machine as the host has it.
+
+        :param _builtins.str dataset: The volume, or the path of a device.
+        :param _builtins.str interface: How the guest sees it.
+        :param _builtins.str size: Size of the volume, where it was made for the zone.
+        """
+        pulumi.set(__self__, "dataset", dataset)
+        if interface is not None:
+            pulumi.set(__self__, "interface", interface)
+        if size is not None:
+            pulumi.set(__self__, "size", size)
+
+    @_builtins.property
+    @pulumi.getter
+    def dataset(self) -> _builtins.str:
+        """
+        The volume, or the path of a device.
+        """
+        return pulumi.get(self, "dataset")
+
+    @_builtins.property
+    @pulumi.getter
+    def interface(self) -> Optional[_builtins.str]:
+        """
+        How the guest sees it.
+        """
+        return pulumi.get(self, "interface")
+
+    @_builtins.property
+    @pulumi.getter
+    def size(self) -> Optional[_builtins.str]:
+        """
+        Size of the volume, where it was made for the zone.
+        """
+        return pulumi.get(self, "size")
+
+
+@pulumi.output_type
+class DnsForward(dict):
+    """
+    Name servers that are asked for the names of one domain.
+    """
+    def __init__(__self__, *,
+                 domain: _builtins.str,
+                 servers: Sequence[_builtins.str]):
+        """
+        Name servers that are asked for the names of one domain.
+
+        :param _builtins.str domain: The domain.
+        :param Sequence[_builtins.str] servers: Its name servers.
+        """
+        pulumi.set(__self__, "domain", domain)
+        pulumi.set(__self__, "servers", servers)
+
+    @_builtins.property
+    @pulumi.getter
+    def domain(self) -> _builtins.str:
+        """
+        The domain.
+        """
+        return pulumi.get(self, "domain")
+
+    @_builtins.property
+    @pulumi.getter
+    def servers(self) -> Sequence[_builtins.str]:
+        """
+        Its name servers.
+        """
+        return pulumi.get(self, "servers")
+
+
+@pulumi.output_type
+class DnsRecord(dict):
+    """
+    A name that a router zone's DNS server knows.
+    """
+    def __init__(__self__, *,
+                 name: _builtins.str,
+                 address: Optional[_builtins.str] = None,
+                 alias: Optional[_builtins.str] = None):
+        """
+        A name that a router zone's DNS server knows.
+
+        :param _builtins.str name: The name, such as `www.example.com`.
+        :param _builtins.str address: The address that it has. Give this or an alias.
+        :param _builtins.str alias: The name that it stands for: one that the DNS server knows itself, such as an attached zone's.
+        """
+        pulumi.set(__self__, "name", name)
+        if address is not None:
+            pulumi.set(__self__, "address", address)
+        if alias is not None:
+            pulumi.set(__self__, "alias", alias)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> _builtins.str:
+        """
+        The name, such as `www.example.com`.
+        """
+        return pulumi.get(self, "name")
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> Optional[_builtins.str]:
+        """
+        The address that it has. Give this or an alias.
+        """
+        return pulumi.get(self, "address")
+
+    @_builtins.property
+    @pulumi.getter
+    def alias(self) -> Optional[_builtins.str]:
+        """
+        The name that it stands for: one that the DNS server knows itself, such as an attached zone's.
+        """
+        return pulumi.get(self, "alias")
+
+
+@pulumi.output_type
+class FileSystem(dict):
+    """
+    A file system that is mounted in the zone when it boots (zonecfg `fs`).
+    """
+    def __init__(__self__, *,
+                 dir: _builtins.str,
+                 special: _builtins.str,
+                 options: Optional[Sequence[_builtins.str]] = None,
+                 raw: Optional[_builtins.str] = None,
+                 type: Optional[_builtins.str] = None):
+        """
+        A file system that is mounted in the zone when it boots (zonecfg `fs`).
+
+        :param _builtins.str dir: Where it is mounted in the zone.
+        :param _builtins.str special: What is mounted: a directory of the host for `lofs`, a dataset for `zfs`, a device for others.
+        :param Sequence[_builtins.str] options: Mount options, such as `ro` or `nodevices`.
+        :param _builtins.str raw: Raw device to check before mounting, for types that have one.
+        :param _builtins.str type: Type of the file system: `lofs` shares a directory of the host.
+        """
+        pulumi.set(__self__, "dir", dir)
+        pulumi.set(__self__, "special", special)
+        if options is not None:
+            pulumi.set(__self__, "options", options)
+        if raw is not None:
+            pulumi.set(__self__, "raw", raw)
+        if type is None:
+            type = 'lofs'
+        if type is not None:
+            pulumi.set(__self__, "type", type)
+
+    @_builtins.property
+    @pulumi.getter
+    def dir(self) -> _builtins.str:
+        """
+        Where it is mounted in the zone.
+        """
+        return pulumi.get(self, "dir")
+
+    @_builtins.property
+    @pulumi.getter
+    def special(self) -> _builtins.str:
+        """
+        What is mounted: a directory of the host for `lofs`, a dataset for `zfs`, a device for others.
+        """
+        return pulumi.get(self, "special")
+
+    @_builtins.property
+    @pulumi.getter
+    def options(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Mount options, such as `ro` or `nodevices`.
+        """
+        return pulumi.get(self, "options")
+
+    @_builtins.property
+    @pulumi.getter
+    def raw(self) -> Optional[_builtins.str]:
+        """
+        Raw device to check before mounting, for types that have one.
+        """
+        return pulumi.get(self, "raw")
+
+    @_builtins.property
+    @pulumi.getter
+    def type(self) -> Optional[_builtins.str]:
+        """
+        Type of the file system: `lofs` shares a directory of the host.
+        """
+        return pulumi.get(self, "type")
+
+
+@pulumi.output_type
+class Firewall(dict):
+    """
+    The packet filter of a router zone.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "rawRules":
+            suggest = "raw_rules"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in Firewall. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        Firewall.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        Firewall.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 enabled: Optional[_builtins.bool] = None,
+                 inbound: Optional[Sequence['outputs.FirewallInbound']] = None,
+                 raw_rules: Optional[Sequence[_builtins.str]] = None,
+                 rules: Optional[Sequence['outputs.FirewallRule']] = None):
+        """
+        The packet filter of a router zone.
+
+        :param _builtins.bool enabled: Whether packets are filtered. When they are, only answers, pings, port forwards and ingress come in from the world, beside what is let in here.
+        :param Sequence['FirewallInbound'] inbound: What may reach the router zone itself from the world. Default: ping only.
+        :param Sequence[_builtins.str] raw_rules: Further rules as ipf(5) writes them, after the others: of those without `quick` the last one that fits decides.
+        :param Sequence['FirewallRule'] rules: Further rules, in order. Default: none.
+        """
+        if enabled is None:
+            enabled = True
+        if enabled is not None:
+            pulumi.set(__self__, "enabled", enabled)
+        if inbound is not None:
+            pulumi.set(__self__, "inbound", inbound)
+        if raw_rules is not None:
+            pulumi.set(__self__, "raw_rules", raw_rules)
+        if rules is not None:
+            pulumi.set(__self__, "rules", rules)
+
+    @_builtins.property
+    @pulumi.getter
+    def enabled(self) -> Optional[_builtins.bool]:
+        """
+        Whether packets are filtered. When they are, only answers, pings, port forwards and ingress come in from the world, beside what is let in here.
+        """
+        return pulumi.get(self, "enabled")
+
+    @_builtins.property
+    @pulumi.getter
+    def inbound(self) -> Optional[Sequence['outputs.FirewallInbound']]:
+        """
+        What may reach the router zone itself from the world. Default: ping only.
+        """
+        return pulumi.get(self, "inbound")
+
+    @_builtins.property
+    @pulumi.getter(name="rawRules")
+    def raw_rules(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Further rules as ipf(5) writes them, after the others: of those without `quick` the last one that fits decides.
+        """
+        return pulumi.get(self, "raw_rules")
+
+    @_builtins.property
+    @pulumi.getter
+    def rules(self) -> Optional[Sequence['outputs.FirewallRule']]:
+        """
+        Further rules, in order. Default: none.
+        """
+        return pulumi.get(self, "rules")
+
+
+@pulumi.output_type
+class FirewallInbound(dict):
+    """
+    What may reach the router zone itself from the world.
+    """
+    def __init__(__self__, *,
+                 port: Optional[_builtins.str] = None,
+                 protocol: Optional['FirewallProtocol'] = None,
+                 source: Optional[_builtins.str] = None):
+        """
+        What may reach the router zone itself from the world.
+
+        :param _builtins.str port: The port, or a range such as `8000-8010`. Default: every port.
+        :param 'FirewallProtocol' protocol: The protocol.
+        :param _builtins.str source: Where it may come from: a network or an address. Default: from anywhere.
+        """
+        if port is not None:
+            pulumi.set(__self__, "port", port)
+        if protocol is None:
+            protocol = 'tcp'
+        if protocol is not None:
+            pulumi.set(__self__, "protocol", protocol)
+        if source is not None:
+            pulumi.set(__self__, "source", source)
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> Optional[_builtins.str]:
+        """
+        The port, or a range such as `8000-8010`. Default: every port.
+        """
+        return pulumi.get(self, "port")
+
+    @_builtins.property
+    @pulumi.getter
+    def protocol(self) -> Optional['FirewallProtocol']:
+        """
+        The protocol.
+        """
+        return pulumi.get(self, "protocol")
+
+    @_builtins.property
+    @pulumi.getter
+    def source(self) -> Optional[_builtins.str]:
+        """
+        Where it may come from: a network or an address. Default: from anywhere.
+        """
+        return pulumi.get(self, "source")
+
+
+@pulumi.output_type
+class FirewallRule(dict):
+    """
+    A rule of a router zone's firewall; the first one that fits a packet decides.
+    """
+    def __init__(__self__, *,
+                 action: 'FirewallAction',
+                 destination: Optional[_builtins.str] = None,
+                 direction: Optional['FirewallDirection'] = None,
+                 on: Optional[_builtins.str] = None,
+                 port: Optional[_builtins.str] = None,
+                 protocol: Optional['FirewallProtocol'] = None,
+                 source: Optional[_builtins.str] = None):
+        """
+        A rule of a router zone's firewall; the first one that fits a packet decides.
+
+        :param 'FirewallAction' action: What happens to the packet.
+        :param _builtins.str destination: Destination of the packet; for what a port forward sends on, the forward's target. Default: any.
+        :param 'FirewallDirection' direction: Whether it is about packets that come in or that leave.
+        :param _builtins.str on: The link: `public`, or the subnet of one of the router's networks. Default: every link.
+        :param _builtins.str port: Destination port, or a range such as `8000-8010`. Default: any.
+        :param 'FirewallProtocol' protocol: The protocol. Default: any.
+        :param _builtins.str source: Source of the packet. Default: any.
+        """
+        pulumi.set(__self__, "action", action)
+        if destination is not None:
+            pulumi.set(__self__, "destination", destination)
+        if direction is None:
+            direction = 'in'
+        if direction is not None:
+            pulumi.set(__self__, "direction", direction)
+        if on is not None:
+            pulumi.set(__self__, "on", on)
+        if port is not None:
+            pulumi.set(__self__, "port", port)
+        if protocol is not None:
+            pulumi.set(__self__, "protocol", protocol)
+        if source is not None:
+            pulumi.set(__self__, "source", source)
+
+    @_builtins.property
+    @pulumi.getter
+    def action(self) -> 'FirewallAction':
+        """
+        What happens to the packet.
+        """
+        return pulumi.get(self, "action")
+
+    @_builtins.property
+    @pulumi.getter
+    def destination(self) -> Optional[_builtins.str]:
+        """
+        Destination of the packet; for what a port forward sends on, the forward's target. Default: any.
+        """
+        return pulumi.get(self, "destination")
+
+    @_builtins.property
+    @pulumi.getter
+    def direction(self) -> Optional['FirewallDirection']:
+        """
+        Whether it is about packets that come in or that leave.
+        """
+        return pulumi.get(self, "direction")
+
+    @_builtins.property
+    @pulumi.getter
+    def on(self) -> Optional[_builtins.str]:
+        """
+        The link: `public`, or the subnet of one of the router's networks. Default: every link.
+        """
+        return pulumi.get(self, "on")
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> Optional[_builtins.str]:
+        """
+        Destination port, or a range such as `8000-8010`. Default: any.
+        """
+        return pulumi.get(self, "port")
+
+    @_builtins.property
+    @pulumi.getter
+    def protocol(self) -> Optional['FirewallProtocol']:
+        """
+        The protocol. Default: any.
+        """
+        return pulumi.get(self, "protocol")
+
+    @_builtins.property
+    @pulumi.getter
+    def source(self) -> Optional[_builtins.str]:
+        """
+        Source of the packet. Default: any.
+        """
+        return pulumi.get(self, "source")
+
+
+@pulumi.output_type
+class MachineState(dict):
+    """
+    A virtual machine as the host has it; whatever stands there, the brand's boot judges it.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "cloudInit":
+            suggest = "cloud_init"
+        elif key == "diskInterface":
+            suggest = "disk_interface"
+        elif key == "nicInterface":
+            suggest = "nic_interface"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in MachineState. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        MachineState.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        MachineState.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 acpi: Optional[_builtins.bool] = None,
+                 bootdisk: Optional['outputs.DiskState'] = None,
+                 bootorder: Optional[_builtins.str] = None,
+                 bootrom: Optional[_builtins.str] = None,
+                 cdroms: Optional[Sequence[_builtins.str]] = None,
+                 cloud_init: Optional[_builtins.str] = None,
+                 disk_interface: Optional[_builtins.str] = None,
+                 disks: Optional[Sequence['outputs.DiskState']] = None,
+                 extra: Optional[Sequence[_builtins.str]] = None,
+                 hostbridge: Optional[_builtins.str] = None,
+                 nic_interface: Optional[_builtins.str] = None,
+                 ram: Optional[_builtins.str] = None,
+                 type: Optional[_builtins.str] = None,
+                 vcpus: Optional[_builtins.str] = None,
+                 vnc: Optional[_builtins.str] = None):
+        """
+        A virtual machine as the host has it; whatever stands there, the brand's boot judges it.
+
+        :param _builtins.bool acpi: Whether the guest has ACPI tables.
+        :param 'DiskState' bootdisk: The disk to boot from.
+        :param _builtins.str bootorder: What to boot from.
+        :param _builtins.str bootrom: Firmware.
+        :param Sequence[_builtins.str] cdroms: CD images of the host.
+        :param _builtins.str cloud_init: How the guest learns its name, addresses, keys and password.
+        :param _builtins.str disk_interface: How the guest sees disks that do not say it themselves.
+        :param Sequence['DiskState'] disks: Further disks.
+        :param Sequence[_builtins.str] extra: Further arguments for bhyve.
+        :param _builtins.str hostbridge: Host bridge.
+        :param _builtins.str nic_interface: How the guest sees its network interfaces.
+        :param _builtins.str ram: Memory of the guest.
+        :param _builtins.str type: What kind of guest it is.
+        :param _builtins.str vcpus: Virtual CPUs.
+        :param _builtins.str vnc: Graphical console.
+        """
+        if acpi is not None:
+            pulumi.set(__self__, "acpi", acpi)
+        if bootdisk is not None:
+            pulumi.set(__self__, "bootdisk", bootdisk)
+        if bootorder is not None:
+            pulumi.set(__self__, "bootorder", bootorder)
+        if bootrom is not None:
+            pulumi.set(__self__, "bootrom", bootrom)
+        if cdroms is not None:
+            pulumi.set(__self__, "cdroms", cdroms)
+        if cloud_init is not None:
+            pulumi.set(__self__, "cloud_init", cloud_init)
+        if disk_interface is not None:
+            pulumi.set(__self__, "disk_interface", disk_interface)
+        if disks is not None:
+            pulumi.set(__self__, "disks", disks)
+        if extra is not None:
+            pulumi.set(__self__, "extra", extra)
+        if hostbridge is not None:
+            pulumi.set(__self__, "hostbridge", hostbridge)
+        if nic_interface is not None:
+            pulumi.set(__self__, "nic_interface", nic_interface)
+        if ram is not None:
+            pulumi.set(__self__, "ram", ram)
+        if type is not None:
+            pulumi.set(__self__, "type", type)
+        if vcpus is not None:
+            pulumi.set(__self__, "vcpus", vcpus)
+        if vnc is not None:
+            pulumi.set(__self__, "vnc", vnc)
+
+    @_builtins.property
+    @pulumi.getter
+    def acpi(self) -> Optional[_builtins.bool]:
+        """
+        Whether the guest has ACPI tables.
+        """
+        return pulumi.get(self, "acpi")
+
+    @_builtins.property
+    @pulumi.getter
+    def bootdisk(self) -> Optional['outputs.DiskState']:
+        """
+        The disk to boot from.
+        """
+        return pulumi.get(self, "bootdisk")
+
+    @_builtins.property
+    @pulumi.getter
+    def bootorder(self) -> Optional[_builtins.str]:
+        """
+        What to boot from.
+        """
+        return pulumi.get(self, "bootorder")
+
+    @_builtins.property
+    @pulumi.getter
+    def bootrom(self) -> Optional[_builtins.str]:
+        """
+        Firmware.
+        """
+        return pulumi.get(self, "bootrom")
+
+    @_builtins.property
+    @pulumi.getter
+    def cdroms(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        CD images of the host.
+        """
+        return pulumi.get(self, "cdroms")
+
+    @_builtins.property
+    @pulumi.getter(name="cloudInit")
+    def cloud_init(self) -> Optional[_builtins.str]:
+        """
+        How the guest learns its name, addresses, keys and password.
+        """
+        return pulumi.get(self, "cloud_init")
+
+    @_builtins.property
+    @pulumi.getter(name="diskInterface")
+    def disk_interface(self) -> Optional[_builtins.str]:
+        """
+        How the guest sees disks that do not say it themselves.
+        """
+        return pulumi.get(self, "disk_interface")
+
+    @_builtins.property
+    @pulumi.getter
+    def disks(self) -> Optional[Sequence['outputs.DiskState']]:
+        """
+        Further disks.
+        """
+        return pulumi.get(self, "disks")
+
+    @_builtins.property
+    @pulumi.getter
+    def extra(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Further arguments for bhyve.
+        """
+        return pulumi.get(self, "extra")
+
+    @_builtins.property
+    @pulumi.getter
+    def hostbridge(self) -> Optional[_builtins.str]:
+        """
+        Host bridge.
+        """
+        return pulumi.get(self, "hostbridge")
+
+    @_builtins.property
+    @pulumi.getter(name="nicInterface")
+    def nic_interface(self) -> Optional[_builtins.str]:
+        """
+        How the guest sees its network interfaces.
+        """
+        return pulumi.get(self, "nic_interface")
+
+    @_builtins.property
+    @pulumi.getter
+    def ram(self) -> Optional[_builtins.str]:
+        """
+        Memory of the guest.
+        """
+        return pulumi.get(self, "ram")
+
+    @_builtins.property
+    @pulumi.getter
+    def type(self) -> Optional[_builtins.str]:
+        """
+        What kind of guest it is.
+        """
+        return pulumi.get(self, "type")
+
+    @_builtins.property
+    @pulumi.getter
+    def vcpus(self) -> Optional[_builtins.str]:
+        """
+        Virtual CPUs.
+        """
+        return pulumi.get(self, "vcpus")
+
+    @_builtins.property
+    @pulumi.getter
+    def vnc(self) -> Optional[_builtins.str]:
+        """
+        Graphical console.
+        """
+        return pulumi.get(self, "vnc")
+
 
 @pulumi.output_type
 class NicState(dict):
@@ -30,6 +802,12 @@ class NicState(dict):
         suggest = None
         if key == "allowedAddress":
             suggest = "allowed_address"
+        elif key == "defaultGateway":
+            suggest = "default_gateway"
+        elif key == "globalNic":
+            suggest = "global_nic"
+        elif key == "maxBandwidth":
+            suggest = "max_bandwidth"
         elif key == "vlanId":
             suggest = "vlan_id"
 
@@ -45,53 +823,97 @@ class NicState(dict):
         return super().get(key, default)
 
     def __init__(__self__, *,
+                 addrconf: _builtins.bool,
+                 addresses: Sequence[_builtins.str],
                  allowed_address: _builtins.bool,
                  dhcp: _builtins.bool,
+                 priority: 'LinkPriority',
+                 properties: Mapping[str, _builtins.str],
                  vnic: _builtins.str,
                  address: Optional[_builtins.str] = None,
+                 default_gateway: Optional[_builtins.str] = None,
                  etherstub: Optional[_builtins.str] = None,
                  gateway: Optional[_builtins.str] = None,
+                 global_nic: Optional[_builtins.str] = None,
                  link: Optional[_builtins.str] = None,
                  mac: Optional[_builtins.str] = None,
+                 max_bandwidth: Optional[_builtins.str] = None,
+                 mtu: Optional[_builtins.int] = None,
                  router: Optional[_builtins.str] = None,
                  vlan_id: Optional[_builtins.int] = None):
         """
         A network interface as the host has it.
 
-        :param _builtins.bool allowed_address: Whether the host lets the zone send from its own address only.
+        :param _builtins.bool addrconf: Whether the zone takes an IPv6 address from router advertisements.
+        :param Sequence[_builtins.str] addresses: Further addresses.
+        :param _builtins.bool allowed_address: Whether the host lets the zone send from its own addresses only.
         :param _builtins.bool dhcp: Whether the zone asks for its address by DHCP.
+        :param 'LinkPriority' priority: How the host schedules the nic's packets.
+        :param Mapping[str, _builtins.str] properties: Further properties of the zone's net resource.
         :param _builtins.str vnic: The zone's link.
         :param _builtins.str address: IPv4 address with prefix length.
+        :param _builtins.str default_gateway: The default route that the nic has when none is asked for.
         :param _builtins.str etherstub: The etherstub under the vnic.
         :param _builtins.str gateway: Default route.
+        :param _builtins.str global_nic: The link over which the zone's brand makes the vnic at boot.
         :param _builtins.str link: The physical link under the vnic.
         :param _builtins.str mac: MAC address.
+        :param _builtins.str max_bandwidth: Cap in bits a second.
+        :param _builtins.int mtu: Largest packet in bytes.
         :param _builtins.str router: The router zone whose network the nic is on.
         :param _builtins.int vlan_id: VLAN tag.
         """
+        pulumi.set(__self__, "addrconf", addrconf)
+        pulumi.set(__self__, "addresses", addresses)
         pulumi.set(__self__, "allowed_address", allowed_address)
         pulumi.set(__self__, "dhcp", dhcp)
+        pulumi.set(__self__, "priority", priority)
+        pulumi.set(__self__, "properties", properties)
         pulumi.set(__self__, "vnic", vnic)
         if address is not None:
             pulumi.set(__self__, "address", address)
+        if default_gateway is not None:
+            pulumi.set(__self__, "default_gateway", default_gateway)
         if etherstub is not None:
             pulumi.set(__self__, "etherstub", etherstub)
         if gateway is not None:
             pulumi.set(__self__, "gateway", gateway)
+        if global_nic is not None:
+            pulumi.set(__self__, "global_nic", global_nic)
         if link is not None:
             pulumi.set(__self__, "link", link)
         if mac is not None:
             pulumi.set(__self__, "mac", mac)
+        if max_bandwidth is not None:
+            pulumi.set(__self__, "max_bandwidth", max_bandwidth)
+        if mtu is not None:
+            pulumi.set(__self__, "mtu", mtu)
         if router is not None:
             pulumi.set(__self__, "router", router)
         if vlan_id is not None:
             pulumi.set(__self__, "vlan_id", vlan_id)
 
     @_builtins.property
+    @pulumi.getter
+    def addrconf(self) -> _builtins.bool:
+        """
+        Whether the zone takes an IPv6 address from router advertisements.
+        """
+        return pulumi.get(self, "addrconf")
+
+    @_builtins.property
+    @pulumi.getter
+    def addresses(self) -> Sequence[_builtins.str]:
+        """
+        Further addresses.
+        """
+        return pulumi.get(self, "addresses")
+
+    @_builtins.property
     @pulumi.getter(name="allowedAddress")
     def allowed_address(self) -> _builtins.bool:
         """
-        Whether the host lets the zone send from its own address only.
+        Whether the host lets the zone send from its own addresses only.
         """
         return pulumi.get(self, "allowed_address")
 
@@ -102,6 +924,22 @@ class NicState(dict):
         Whether the zone asks for its address by DHCP.
         """
         return pulumi.get(self, "dhcp")
+
+    @_builtins.property
+    @pulumi.getter
+    def priority(self) -> 'LinkPriority':
+        """
+        How the host schedules the nic's packets.
+        """
+        return pulumi.get(self, "priority")
+
+    @_builtins.property
+    @pulumi.getter
+    def properties(self) -> Mapping[str, _builtins.str]:
+        """
+        Further properties of the zone's net resource.
+        """
+        return pulumi.get(self, "properties")
 
     @_builtins.property
     @pulumi.getter
@@ -120,6 +958,14 @@ class NicState(dict):
         return pulumi.get(self, "address")
 
     @_builtins.property
+    @pulumi.getter(name="defaultGateway")
+    def default_gateway(self) -> Optional[_builtins.str]:
+        """
+        The default route that the nic has when none is asked for.
+        """
+        return pulumi.get(self, "default_gateway")
+
+    @_builtins.property
     @pulumi.getter
     def etherstub(self) -> Optional[_builtins.str]:
         """
@@ -136,6 +982,14 @@ class NicState(dict):
         return pulumi.get(self, "gateway")
 
     @_builtins.property
+    @pulumi.getter(name="globalNic")
+    def global_nic(self) -> Optional[_builtins.str]:
+        """
+        The link over which the zone's brand makes the vnic at boot.
+        """
+        return pulumi.get(self, "global_nic")
+
+    @_builtins.property
     @pulumi.getter
     def link(self) -> Optional[_builtins.str]:
         """
@@ -150,6 +1004,22 @@ class NicState(dict):
         MAC address.
         """
         return pulumi.get(self, "mac")
+
+    @_builtins.property
+    @pulumi.getter(name="maxBandwidth")
+    def max_bandwidth(self) -> Optional[_builtins.str]:
+        """
+        Cap in bits a second.
+        """
+        return pulumi.get(self, "max_bandwidth")
+
+    @_builtins.property
+    @pulumi.getter
+    def mtu(self) -> Optional[_builtins.int]:
+        """
+        Largest packet in bytes.
+        """
+        return pulumi.get(self, "mtu")
 
     @_builtins.property
     @pulumi.getter
@@ -169,6 +1039,88 @@ class NicState(dict):
 
 
 @pulumi.output_type
+class ResourceControl(dict):
+    """
+    One value of a resource control (zonecfg `rctl`, resource_controls(7)).
+    """
+    def __init__(__self__, *,
+                 limit: _builtins.int,
+                 name: _builtins.str,
+                 deny: Optional[_builtins.bool] = None):
+        """
+        One value of a resource control (zonecfg `rctl`, resource_controls(7)).
+
+        :param _builtins.int limit: The limit.
+        :param _builtins.str name: Name of the resource control, such as `zone.max-lofi`.
+        :param _builtins.bool deny: Whether what goes beyond the limit is refused; else it only counts.
+        """
+        pulumi.set(__self__, "limit", limit)
+        pulumi.set(__self__, "name", name)
+        if deny is None:
+            deny = True
+        if deny is not None:
+            pulumi.set(__self__, "deny", deny)
+
+    @_builtins.property
+    @pulumi.getter
+    def limit(self) -> _builtins.int:
+        """
+        The limit.
+        """
+        return pulumi.get(self, "limit")
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> _builtins.str:
+        """
+        Name of the resource control, such as `zone.max-lofi`.
+        """
+        return pulumi.get(self, "name")
+
+    @_builtins.property
+    @pulumi.getter
+    def deny(self) -> Optional[_builtins.bool]:
+        """
+        Whether what goes beyond the limit is refused; else it only counts.
+        """
+        return pulumi.get(self, "deny")
+
+
+@pulumi.output_type
+class Route(dict):
+    """
+    A static route of a router zone.
+    """
+    def __init__(__self__, *,
+                 destination: _builtins.str,
+                 gateway: _builtins.str):
+        """
+        A static route of a router zone.
+
+        :param _builtins.str destination: The network that the route leads to, such as `10.50.0.0/16`.
+        :param _builtins.str gateway: The next hop: an address on one of the router's networks.
+        """
+        pulumi.set(__self__, "destination", destination)
+        pulumi.set(__self__, "gateway", gateway)
+
+    @_builtins.property
+    @pulumi.getter
+    def destination(self) -> _builtins.str:
+        """
+        The network that the route leads to, such as `10.50.0.0/16`.
+        """
+        return pulumi.get(self, "destination")
+
+    @_builtins.property
+    @pulumi.getter
+    def gateway(self) -> _builtins.str:
+        """
+        The next hop: an address on one of the router's networks.
+        """
+        return pulumi.get(self, "gateway")
+
+
+@pulumi.output_type
 class RouterNetworkState(dict):
     """
     A network as a router zone serves it.
@@ -180,6 +1132,12 @@ class RouterNetworkState(dict):
             suggest = "owns_etherstub"
         elif key == "sharedVnic":
             suggest = "shared_vnic"
+        elif key == "dhcpOptions":
+            suggest = "dhcp_options"
+        elif key == "dhcpRange":
+            suggest = "dhcp_range"
+        elif key == "leaseTime":
+            suggest = "lease_time"
 
         if suggest:
             pulumi.log.warn(f"Key '{key}' not found in RouterNetworkState. Access the value via the '{suggest}' property getter instead.")
@@ -200,7 +1158,14 @@ class RouterNetworkState(dict):
                  shared_vnic: _builtins.str,
                  subnet: _builtins.str,
                  vnic: _builtins.str,
-                 domain: Optional[_builtins.str] = None):
+                 dhcp_options: Optional[Mapping[str, _builtins.str]] = None,
+                 dhcp_range: Optional[_builtins.str] = None,
+                 domain: Optional[_builtins.str] = None,
+                 isolated: Optional[_builtins.bool] = None,
+                 lease_time: Optional[_builtins.str] = None,
+                 mtu: Optional[_builtins.int] = None,
+                 nat: Optional[_builtins.bool] = None,
+                 subnet6: Optional[_builtins.str] = None):
         """
         A network as a router zone serves it.
 
@@ -211,7 +1176,14 @@ class RouterNetworkState(dict):
         :param _builtins.str shared_vnic: The vnic plumbed in the global zone for shared-ip zones on the network.
         :param _builtins.str subnet: The network's addresses.
         :param _builtins.str vnic: The router's vnic on the network.
-        :param _builtins.str domain: Domain name given to DHCP clients.
+        :param Mapping[str, _builtins.str] dhcp_options: Further DHCP options by their name in dnsmasq or by number, such as `ntp-server`.
+        :param _builtins.str dhcp_range: Addresses that DHCP gives to clients without a reservation, such as `10.10.0.100-10.10.0.199`. Default: none; only attached zones get an address.
+        :param _builtins.str domain: Domain of the network.
+        :param _builtins.bool isolated: Whether the network is kept apart from the router's other networks. It still reaches the world.
+        :param _builtins.str lease_time: How long clients keep an address of the range: seconds, `45m`, `12h`, `1d` or `infinite`. Default: one hour.
+        :param _builtins.int mtu: Largest packet on the network, in bytes (576 to 9000). Default: that of the etherstub.
+        :param _builtins.bool nat: Whether the network's addresses are translated to the public address. Without it the network is routed: the world must know the way to it.
+        :param _builtins.str subnet6: The network's IPv6 addresses (a /64), announced by router advertisements. Default: none.
         """
         pulumi.set(__self__, "address", address)
         pulumi.set(__self__, "dhcp", dhcp)
@@ -220,8 +1192,26 @@ class RouterNetworkState(dict):
         pulumi.set(__self__, "shared_vnic", shared_vnic)
         pulumi.set(__self__, "subnet", subnet)
         pulumi.set(__self__, "vnic", vnic)
+        if dhcp_options is not None:
+            pulumi.set(__self__, "dhcp_options", dhcp_options)
+        if dhcp_range is not None:
+            pulumi.set(__self__, "dhcp_range", dhcp_range)
         if domain is not None:
             pulumi.set(__self__, "domain", domain)
+        if isolated is None:
+            isolated = False
+        if isolated is not None:
+            pulumi.set(__self__, "isolated", isolated)
+        if lease_time is not None:
+            pulumi.set(__self__, "lease_time", lease_time)
+        if mtu is not None:
+            pulumi.set(__self__, "mtu", mtu)
+        if nat is None:
+            nat = True
+        if nat is not None:
+            pulumi.set(__self__, "nat", nat)
+        if subnet6 is not None:
+            pulumi.set(__self__, "subnet6", subnet6)
 
     @_builtins.property
     @pulumi.getter
@@ -280,11 +1270,115 @@ class RouterNetworkState(dict):
         return pulumi.get(self, "vnic")
 
     @_builtins.property
+    @pulumi.getter(name="dhcpOptions")
+    def dhcp_options(self) -> Optional[Mapping[str, _builtins.str]]:
+        """
+        Further DHCP options by their name in dnsmasq or by number, such as `ntp-server`.
+        """
+        return pulumi.get(self, "dhcp_options")
+
+    @_builtins.property
+    @pulumi.getter(name="dhcpRange")
+    def dhcp_range(self) -> Optional[_builtins.str]:
+        """
+        Addresses that DHCP gives to clients without a reservation, such as `10.10.0.100-10.10.0.199`. Default: none; only attached zones get an address.
+        """
+        return pulumi.get(self, "dhcp_range")
+
+    @_builtins.property
     @pulumi.getter
     def domain(self) -> Optional[_builtins.str]:
         """
-        Domain name given to DHCP clients.
+        Domain of the network.
         """
         return pulumi.get(self, "domain")
+
+    @_builtins.property
+    @pulumi.getter
+    def isolated(self) -> Optional[_builtins.bool]:
+        """
+        Whether the network is kept apart from the router's other networks. It still reaches the world.
+        """
+        return pulumi.get(self, "isolated")
+
+    @_builtins.property
+    @pulumi.getter(name="leaseTime")
+    def lease_time(self) -> Optional[_builtins.str]:
+        """
+        How long clients keep an address of the range: seconds, `45m`, `12h`, `1d` or `infinite`. Default: one hour.
+        """
+        return pulumi.get(self, "lease_time")
+
+    @_builtins.property
+    @pulumi.getter
+    def mtu(self) -> Optional[_builtins.int]:
+        """
+        Largest packet on the network, in bytes (576 to 9000). Default: that of the etherstub.
+        """
+        return pulumi.get(self, "mtu")
+
+    @_builtins.property
+    @pulumi.getter
+    def nat(self) -> Optional[_builtins.bool]:
+        """
+        Whether the network's addresses are translated to the public address. Without it the network is routed: the world must know the way to it.
+        """
+        return pulumi.get(self, "nat")
+
+    @_builtins.property
+    @pulumi.getter
+    def subnet6(self) -> Optional[_builtins.str]:
+        """
+        The network's IPv6 addresses (a /64), announced by router advertisements. Default: none.
+        """
+        return pulumi.get(self, "subnet6")
+
+
+@pulumi.output_type
+class SecurityFlags(dict):
+    """
+    Security flags of the zone's processes (security-flags(7)). What is left out is the system's.
+    """
+    def __init__(__self__, *,
+                 default: Optional[Sequence[_builtins.str]] = None,
+                 lower: Optional[Sequence[_builtins.str]] = None,
+                 upper: Optional[Sequence[_builtins.str]] = None):
+        """
+        Security flags of the zone's processes (security-flags(7)). What is left out is the system's.
+
+        :param Sequence[_builtins.str] default: Flags that processes start with.
+        :param Sequence[_builtins.str] lower: Flags that no process can do without.
+        :param Sequence[_builtins.str] upper: Flags that processes may have.
+        """
+        if default is not None:
+            pulumi.set(__self__, "default", default)
+        if lower is not None:
+            pulumi.set(__self__, "lower", lower)
+        if upper is not None:
+            pulumi.set(__self__, "upper", upper)
+
+    @_builtins.property
+    @pulumi.getter
+    def default(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Flags that processes start with.
+        """
+        return pulumi.get(self, "default")
+
+    @_builtins.property
+    @pulumi.getter
+    def lower(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Flags that no process can do without.
+        """
+        return pulumi.get(self, "lower")
+
+    @_builtins.property
+    @pulumi.getter
+    def upper(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Flags that processes may have.
+        """
+        return pulumi.get(self, "upper")
 
 

@@ -24,46 +24,158 @@ class RouterZoneArgs:
     def __init__(__self__, *,
                  networks: pulumi.Input[Sequence[pulumi.Input['RouterNetworkArgs']]],
                  public_address: pulumi.Input[_builtins.str],
+                 admins: pulumi.Input[Optional[Sequence[pulumi.Input['AdminArgs']]]] = None,
+                 attributes: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  autoboot: pulumi.Input[Optional[_builtins.bool]] = None,
+                 bootargs: pulumi.Input[Optional[_builtins.str]] = None,
                  brand: pulumi.Input[Optional[_builtins.str]] = None,
+                 cpu_shares: pulumi.Input[Optional[_builtins.int]] = None,
+                 cpus: pulumi.Input[Optional[_builtins.float]] = None,
+                 dedicated_cpus: pulumi.Input[Optional['DedicatedCpusArgs']] = None,
+                 dns_forward: pulumi.Input[Optional[Sequence[pulumi.Input['DnsForwardArgs']]]] = None,
+                 dns_records: pulumi.Input[Optional[Sequence[pulumi.Input['DnsRecordArgs']]]] = None,
                  dns_servers: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 firewall: pulumi.Input[Optional['FirewallArgs']] = None,
+                 fs_allowed: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  gateway: pulumi.Input[Optional[_builtins.str]] = None,
                  host: pulumi.Input[Optional[_builtins.str]] = None,
+                 hostid: pulumi.Input[Optional[_builtins.str]] = None,
+                 limitpriv: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 locked_memory: pulumi.Input[Optional[_builtins.str]] = None,
+                 max_lwps: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_msg_ids: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_processes: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_sem_ids: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_shm_ids: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_shm_memory: pulumi.Input[Optional[_builtins.str]] = None,
+                 memory: pulumi.Input[Optional[_builtins.str]] = None,
                  name: pulumi.Input[Optional[_builtins.str]] = None,
+                 packages: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 pool: pulumi.Input[Optional[_builtins.str]] = None,
+                 public_addresses: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  public_link: pulumi.Input[Optional[_builtins.str]] = None,
+                 resource_controls: pulumi.Input[Optional[Sequence[pulumi.Input['ResourceControlArgs']]]] = None,
+                 routes: pulumi.Input[Optional[Sequence[pulumi.Input['RouteArgs']]]] = None,
+                 scheduling_class: pulumi.Input[Optional[_builtins.str]] = None,
+                 security_flags: pulumi.Input[Optional['SecurityFlagsArgs']] = None,
+                 swap: pulumi.Input[Optional[_builtins.str]] = None,
                  zonepath: pulumi.Input[Optional[_builtins.str]] = None):
         """
         The set of arguments for constructing a RouterZone resource.
 
         :param pulumi.Input[Sequence[pulumi.Input['RouterNetworkArgs']]] networks: The private networks that the router serves.
         :param pulumi.Input[_builtins.str] public_address: The router's address to the world, with or without prefix length. Without it, the prefix of the host's own network on the public link is taken.
+        :param pulumi.Input[Sequence[pulumi.Input['AdminArgs']]] admins: Users of the host who may log into the zone or manage it. Default: what the configuration has is left alone.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] attributes: Attributes stored with the zone (zonecfg `attr`).
         :param pulumi.Input[_builtins.bool] autoboot: Whether the zone boots with the host.
+        :param pulumi.Input[_builtins.str] bootargs: Boot arguments, such as `-m verbose`. Default: none.
         :param pulumi.Input[_builtins.str] brand: Zone brand. Default: the usual one of the host's distribution.
+        :param pulumi.Input[_builtins.int] cpu_shares: CPU shares for the fair share scheduler. Default: the system's, one share.
+        :param pulumi.Input[_builtins.float] cpus: CPU cap in CPUs, such as `1.5`. Default: no cap.
+        :param pulumi.Input['DedicatedCpusArgs'] dedicated_cpus: CPUs that only this zone uses. Excludes `cpus`, `cpuShares` and `pool`.
+        :param pulumi.Input[Sequence[pulumi.Input['DnsForwardArgs']]] dns_forward: Domains whose names are asked of their own name servers.
+        :param pulumi.Input[Sequence[pulumi.Input['DnsRecordArgs']]] dns_records: Names beside those of the attached zones: also public names that have another address inside.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] dns_servers: Name servers that the router asks. Default: the host's.
+        :param pulumi.Input['FirewallArgs'] firewall: The packet filter. Default: the safe one.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] fs_allowed: Types of file systems that may be mounted in the zone. Default: the brand's; what the configuration has is left alone.
         :param pulumi.Input[_builtins.str] gateway: Where the router sends what is for the world. Default: the host's own default route.
         :param pulumi.Input[_builtins.str] host: The host to make it on: an alias from the SSH configuration, `name` or `user@name:port`. Default: the provider's host.
+        :param pulumi.Input[_builtins.str] hostid: Host id that the zone sees, in hexadecimal. Default: the host's.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] limitpriv: Privileges that processes in the zone can have, such as `[default, dtrace_proc]`. Default: the brand's; what the configuration has is left alone.
+        :param pulumi.Input[_builtins.str] locked_memory: Cap on locked memory. Default: no cap.
+        :param pulumi.Input[_builtins.int] max_lwps: Most threads (lightweight processes), at least 100. Default: no limit.
+        :param pulumi.Input[_builtins.int] max_msg_ids: Most message queues (System V). Default: no limit.
+        :param pulumi.Input[_builtins.int] max_processes: Most processes, at least 100. Default: no limit.
+        :param pulumi.Input[_builtins.int] max_sem_ids: Most semaphore sets (System V). Default: no limit.
+        :param pulumi.Input[_builtins.int] max_shm_ids: Most shared memory segments (System V). Default: no limit.
+        :param pulumi.Input[_builtins.str] max_shm_memory: Most shared memory (System V), such as `1G`. Default: no limit.
+        :param pulumi.Input[_builtins.str] memory: Cap on physical memory, such as `512M` or `2G`. Default: no cap.
         :param pulumi.Input[_builtins.str] name: Name of the zone. Default: derived from the resource's name.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] packages: Further packages for the router zone, under the names of the host's distribution. One that is taken out of the list stays installed.
+        :param pulumi.Input[_builtins.str] pool: Resource pool that the zone is bound to. Default: none.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] public_addresses: Further addresses of the router to the world, for port forwards and ingress.
         :param pulumi.Input[_builtins.str] public_link: The link that leads to the world. Default: the link that routes to the public address.
+        :param pulumi.Input[Sequence[pulumi.Input['ResourceControlArgs']]] resource_controls: Other resource controls; one entry for each value. Default: those that the zone's configuration has are left alone.
+        :param pulumi.Input[Sequence[pulumi.Input['RouteArgs']]] routes: Static routes, beside the default route.
+        :param pulumi.Input[_builtins.str] scheduling_class: Default scheduling class, such as `FSS`. Default: the system's.
+        :param pulumi.Input['SecurityFlagsArgs'] security_flags: Security flags. Default: what the configuration has is left alone.
+        :param pulumi.Input[_builtins.str] swap: Cap on swap (virtual memory), at least `50M`. Default: no cap.
         :param pulumi.Input[_builtins.str] zonepath: Directory of the zone. Default: the usual place of the host's distribution.
         """
         pulumi.set(__self__, "networks", networks)
         pulumi.set(__self__, "public_address", public_address)
+        if admins is not None:
+            pulumi.set(__self__, "admins", admins)
+        if attributes is not None:
+            pulumi.set(__self__, "attributes", attributes)
         if autoboot is None:
             autoboot = True
         if autoboot is not None:
             pulumi.set(__self__, "autoboot", autoboot)
+        if bootargs is not None:
+            pulumi.set(__self__, "bootargs", bootargs)
         if brand is not None:
             pulumi.set(__self__, "brand", brand)
+        if cpu_shares is not None:
+            pulumi.set(__self__, "cpu_shares", cpu_shares)
+        if cpus is not None:
+            pulumi.set(__self__, "cpus", cpus)
+        if dedicated_cpus is not None:
+            pulumi.set(__self__, "dedicated_cpus", dedicated_cpus)
+        if dns_forward is not None:
+            pulumi.set(__self__, "dns_forward", dns_forward)
+        if dns_records is not None:
+            pulumi.set(__self__, "dns_records", dns_records)
         if dns_servers is not None:
             pulumi.set(__self__, "dns_servers", dns_servers)
+        if firewall is not None:
+            pulumi.set(__self__, "firewall", firewall)
+        if fs_allowed is not None:
+            pulumi.set(__self__, "fs_allowed", fs_allowed)
         if gateway is not None:
             pulumi.set(__self__, "gateway", gateway)
         if host is not None:
             pulumi.set(__self__, "host", host)
+        if hostid is not None:
+            pulumi.set(__self__, "hostid", hostid)
+        if limitpriv is not None:
+            pulumi.set(__self__, "limitpriv", limitpriv)
+        if locked_memory is not None:
+            pulumi.set(__self__, "locked_memory", locked_memory)
+        if max_lwps is not None:
+            pulumi.set(__self__, "max_lwps", max_lwps)
+        if max_msg_ids is not None:
+            pulumi.set(__self__, "max_msg_ids", max_msg_ids)
+        if max_processes is not None:
+            pulumi.set(__self__, "max_processes", max_processes)
+        if max_sem_ids is not None:
+            pulumi.set(__self__, "max_sem_ids", max_sem_ids)
+        if max_shm_ids is not None:
+            pulumi.set(__self__, "max_shm_ids", max_shm_ids)
+        if max_shm_memory is not None:
+            pulumi.set(__self__, "max_shm_memory", max_shm_memory)
+        if memory is not None:
+            pulumi.set(__self__, "memory", memory)
         if name is not None:
             pulumi.set(__self__, "name", name)
+        if packages is not None:
+            pulumi.set(__self__, "packages", packages)
+        if pool is not None:
+            pulumi.set(__self__, "pool", pool)
+        if public_addresses is not None:
+            pulumi.set(__self__, "public_addresses", public_addresses)
         if public_link is not None:
             pulumi.set(__self__, "public_link", public_link)
+        if resource_controls is not None:
+            pulumi.set(__self__, "resource_controls", resource_controls)
+        if routes is not None:
+            pulumi.set(__self__, "routes", routes)
+        if scheduling_class is not None:
+            pulumi.set(__self__, "scheduling_class", scheduling_class)
+        if security_flags is not None:
+            pulumi.set(__self__, "security_flags", security_flags)
+        if swap is not None:
+            pulumi.set(__self__, "swap", swap)
         if zonepath is not None:
             pulumi.set(__self__, "zonepath", zonepath)
 
@@ -93,6 +205,30 @@ class RouterZoneArgs:
 
     @_builtins.property
     @pulumi.getter
+    def admins(self) -> pulumi.Input[Optional[Sequence[pulumi.Input['AdminArgs']]]]:
+        """
+        Users of the host who may log into the zone or manage it. Default: what the configuration has is left alone.
+        """
+        return pulumi.get(self, "admins")
+
+    @admins.setter
+    def admins(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['AdminArgs']]]]):
+        pulumi.set(self, "admins", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def attributes(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
+        """
+        Attributes stored with the zone (zonecfg `attr`).
+        """
+        return pulumi.get(self, "attributes")
+
+    @attributes.setter
+    def attributes(self, value: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "attributes", value)
+
+    @_builtins.property
+    @pulumi.getter
     def autoboot(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
         Whether the zone boots with the host.
@@ -102,6 +238,18 @@ class RouterZoneArgs:
     @autoboot.setter
     def autoboot(self, value: pulumi.Input[Optional[_builtins.bool]]):
         pulumi.set(self, "autoboot", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def bootargs(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Boot arguments, such as `-m verbose`. Default: none.
+        """
+        return pulumi.get(self, "bootargs")
+
+    @bootargs.setter
+    def bootargs(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "bootargs", value)
 
     @_builtins.property
     @pulumi.getter
@@ -116,6 +264,66 @@ class RouterZoneArgs:
         pulumi.set(self, "brand", value)
 
     @_builtins.property
+    @pulumi.getter(name="cpuShares")
+    def cpu_shares(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        CPU shares for the fair share scheduler. Default: the system's, one share.
+        """
+        return pulumi.get(self, "cpu_shares")
+
+    @cpu_shares.setter
+    def cpu_shares(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "cpu_shares", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def cpus(self) -> pulumi.Input[Optional[_builtins.float]]:
+        """
+        CPU cap in CPUs, such as `1.5`. Default: no cap.
+        """
+        return pulumi.get(self, "cpus")
+
+    @cpus.setter
+    def cpus(self, value: pulumi.Input[Optional[_builtins.float]]):
+        pulumi.set(self, "cpus", value)
+
+    @_builtins.property
+    @pulumi.getter(name="dedicatedCpus")
+    def dedicated_cpus(self) -> pulumi.Input[Optional['DedicatedCpusArgs']]:
+        """
+        CPUs that only this zone uses. Excludes `cpus`, `cpuShares` and `pool`.
+        """
+        return pulumi.get(self, "dedicated_cpus")
+
+    @dedicated_cpus.setter
+    def dedicated_cpus(self, value: pulumi.Input[Optional['DedicatedCpusArgs']]):
+        pulumi.set(self, "dedicated_cpus", value)
+
+    @_builtins.property
+    @pulumi.getter(name="dnsForward")
+    def dns_forward(self) -> pulumi.Input[Optional[Sequence[pulumi.Input['DnsForwardArgs']]]]:
+        """
+        Domains whose names are asked of their own name servers.
+        """
+        return pulumi.get(self, "dns_forward")
+
+    @dns_forward.setter
+    def dns_forward(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['DnsForwardArgs']]]]):
+        pulumi.set(self, "dns_forward", value)
+
+    @_builtins.property
+    @pulumi.getter(name="dnsRecords")
+    def dns_records(self) -> pulumi.Input[Optional[Sequence[pulumi.Input['DnsRecordArgs']]]]:
+        """
+        Names beside those of the attached zones: also public names that have another address inside.
+        """
+        return pulumi.get(self, "dns_records")
+
+    @dns_records.setter
+    def dns_records(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['DnsRecordArgs']]]]):
+        pulumi.set(self, "dns_records", value)
+
+    @_builtins.property
     @pulumi.getter(name="dnsServers")
     def dns_servers(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
         """
@@ -126,6 +334,30 @@ class RouterZoneArgs:
     @dns_servers.setter
     def dns_servers(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
         pulumi.set(self, "dns_servers", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def firewall(self) -> pulumi.Input[Optional['FirewallArgs']]:
+        """
+        The packet filter. Default: the safe one.
+        """
+        return pulumi.get(self, "firewall")
+
+    @firewall.setter
+    def firewall(self, value: pulumi.Input[Optional['FirewallArgs']]):
+        pulumi.set(self, "firewall", value)
+
+    @_builtins.property
+    @pulumi.getter(name="fsAllowed")
+    def fs_allowed(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Types of file systems that may be mounted in the zone. Default: the brand's; what the configuration has is left alone.
+        """
+        return pulumi.get(self, "fs_allowed")
+
+    @fs_allowed.setter
+    def fs_allowed(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "fs_allowed", value)
 
     @_builtins.property
     @pulumi.getter
@@ -153,6 +385,126 @@ class RouterZoneArgs:
 
     @_builtins.property
     @pulumi.getter
+    def hostid(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Host id that the zone sees, in hexadecimal. Default: the host's.
+        """
+        return pulumi.get(self, "hostid")
+
+    @hostid.setter
+    def hostid(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "hostid", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def limitpriv(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Privileges that processes in the zone can have, such as `[default, dtrace_proc]`. Default: the brand's; what the configuration has is left alone.
+        """
+        return pulumi.get(self, "limitpriv")
+
+    @limitpriv.setter
+    def limitpriv(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "limitpriv", value)
+
+    @_builtins.property
+    @pulumi.getter(name="lockedMemory")
+    def locked_memory(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Cap on locked memory. Default: no cap.
+        """
+        return pulumi.get(self, "locked_memory")
+
+    @locked_memory.setter
+    def locked_memory(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "locked_memory", value)
+
+    @_builtins.property
+    @pulumi.getter(name="maxLwps")
+    def max_lwps(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Most threads (lightweight processes), at least 100. Default: no limit.
+        """
+        return pulumi.get(self, "max_lwps")
+
+    @max_lwps.setter
+    def max_lwps(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "max_lwps", value)
+
+    @_builtins.property
+    @pulumi.getter(name="maxMsgIds")
+    def max_msg_ids(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Most message queues (System V). Default: no limit.
+        """
+        return pulumi.get(self, "max_msg_ids")
+
+    @max_msg_ids.setter
+    def max_msg_ids(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "max_msg_ids", value)
+
+    @_builtins.property
+    @pulumi.getter(name="maxProcesses")
+    def max_processes(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Most processes, at least 100. Default: no limit.
+        """
+        return pulumi.get(self, "max_processes")
+
+    @max_processes.setter
+    def max_processes(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "max_processes", value)
+
+    @_builtins.property
+    @pulumi.getter(name="maxSemIds")
+    def max_sem_ids(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Most semaphore sets (System V). Default: no limit.
+        """
+        return pulumi.get(self, "max_sem_ids")
+
+    @max_sem_ids.setter
+    def max_sem_ids(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "max_sem_ids", value)
+
+    @_builtins.property
+    @pulumi.getter(name="maxShmIds")
+    def max_shm_ids(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Most shared memory segments (System V). Default: no limit.
+        """
+        return pulumi.get(self, "max_shm_ids")
+
+    @max_shm_ids.setter
+    def max_shm_ids(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "max_shm_ids", value)
+
+    @_builtins.property
+    @pulumi.getter(name="maxShmMemory")
+    def max_shm_memory(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Most shared memory (System V), such as `1G`. Default: no limit.
+        """
+        return pulumi.get(self, "max_shm_memory")
+
+    @max_shm_memory.setter
+    def max_shm_memory(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "max_shm_memory", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def memory(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Cap on physical memory, such as `512M` or `2G`. Default: no cap.
+        """
+        return pulumi.get(self, "memory")
+
+    @memory.setter
+    def memory(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "memory", value)
+
+    @_builtins.property
+    @pulumi.getter
     def name(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
         Name of the zone. Default: derived from the resource's name.
@@ -162,6 +514,42 @@ class RouterZoneArgs:
     @name.setter
     def name(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "name", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def packages(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Further packages for the router zone, under the names of the host's distribution. One that is taken out of the list stays installed.
+        """
+        return pulumi.get(self, "packages")
+
+    @packages.setter
+    def packages(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "packages", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def pool(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Resource pool that the zone is bound to. Default: none.
+        """
+        return pulumi.get(self, "pool")
+
+    @pool.setter
+    def pool(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "pool", value)
+
+    @_builtins.property
+    @pulumi.getter(name="publicAddresses")
+    def public_addresses(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Further addresses of the router to the world, for port forwards and ingress.
+        """
+        return pulumi.get(self, "public_addresses")
+
+    @public_addresses.setter
+    def public_addresses(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "public_addresses", value)
 
     @_builtins.property
     @pulumi.getter(name="publicLink")
@@ -174,6 +562,66 @@ class RouterZoneArgs:
     @public_link.setter
     def public_link(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "public_link", value)
+
+    @_builtins.property
+    @pulumi.getter(name="resourceControls")
+    def resource_controls(self) -> pulumi.Input[Optional[Sequence[pulumi.Input['ResourceControlArgs']]]]:
+        """
+        Other resource controls; one entry for each value. Default: those that the zone's configuration has are left alone.
+        """
+        return pulumi.get(self, "resource_controls")
+
+    @resource_controls.setter
+    def resource_controls(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['ResourceControlArgs']]]]):
+        pulumi.set(self, "resource_controls", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def routes(self) -> pulumi.Input[Optional[Sequence[pulumi.Input['RouteArgs']]]]:
+        """
+        Static routes, beside the default route.
+        """
+        return pulumi.get(self, "routes")
+
+    @routes.setter
+    def routes(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['RouteArgs']]]]):
+        pulumi.set(self, "routes", value)
+
+    @_builtins.property
+    @pulumi.getter(name="schedulingClass")
+    def scheduling_class(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Default scheduling class, such as `FSS`. Default: the system's.
+        """
+        return pulumi.get(self, "scheduling_class")
+
+    @scheduling_class.setter
+    def scheduling_class(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "scheduling_class", value)
+
+    @_builtins.property
+    @pulumi.getter(name="securityFlags")
+    def security_flags(self) -> pulumi.Input[Optional['SecurityFlagsArgs']]:
+        """
+        Security flags. Default: what the configuration has is left alone.
+        """
+        return pulumi.get(self, "security_flags")
+
+    @security_flags.setter
+    def security_flags(self, value: pulumi.Input[Optional['SecurityFlagsArgs']]):
+        pulumi.set(self, "security_flags", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def swap(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Cap on swap (virtual memory), at least `50M`. Default: no cap.
+        """
+        return pulumi.get(self, "swap")
+
+    @swap.setter
+    def swap(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "swap", value)
 
     @_builtins.property
     @pulumi.getter
@@ -194,21 +642,49 @@ class RouterZone(pulumi.CustomResource):
     def __init__(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 admins: pulumi.Input[Optional[Sequence[pulumi.Input[Union['AdminArgs', 'AdminArgsDict', 'outputs.Admin']]]]] = None,
+                 attributes: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  autoboot: pulumi.Input[Optional[_builtins.bool]] = None,
+                 bootargs: pulumi.Input[Optional[_builtins.str]] = None,
                  brand: pulumi.Input[Optional[_builtins.str]] = None,
+                 cpu_shares: pulumi.Input[Optional[_builtins.int]] = None,
+                 cpus: pulumi.Input[Optional[_builtins.float]] = None,
+                 dedicated_cpus: pulumi.Input[Optional[Union['DedicatedCpusArgs', 'DedicatedCpusArgsDict', 'outputs.DedicatedCpus']]] = None,
+                 dns_forward: pulumi.Input[Optional[Sequence[pulumi.Input[Union['DnsForwardArgs', 'DnsForwardArgsDict', 'outputs.DnsForward']]]]] = None,
+                 dns_records: pulumi.Input[Optional[Sequence[pulumi.Input[Union['DnsRecordArgs', 'DnsRecordArgsDict', 'outputs.DnsRecord']]]]] = None,
                  dns_servers: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 firewall: pulumi.Input[Optional[Union['FirewallArgs', 'FirewallArgsDict', 'outputs.Firewall']]] = None,
+                 fs_allowed: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  gateway: pulumi.Input[Optional[_builtins.str]] = None,
                  host: pulumi.Input[Optional[_builtins.str]] = None,
+                 hostid: pulumi.Input[Optional[_builtins.str]] = None,
+                 limitpriv: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 locked_memory: pulumi.Input[Optional[_builtins.str]] = None,
+                 max_lwps: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_msg_ids: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_processes: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_sem_ids: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_shm_ids: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_shm_memory: pulumi.Input[Optional[_builtins.str]] = None,
+                 memory: pulumi.Input[Optional[_builtins.str]] = None,
                  name: pulumi.Input[Optional[_builtins.str]] = None,
                  networks: pulumi.Input[Optional[Sequence[pulumi.Input[Union['RouterNetworkArgs', 'RouterNetworkArgsDict']]]]] = None,
+                 packages: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 pool: pulumi.Input[Optional[_builtins.str]] = None,
                  public_address: pulumi.Input[Optional[_builtins.str]] = None,
+                 public_addresses: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  public_link: pulumi.Input[Optional[_builtins.str]] = None,
+                 resource_controls: pulumi.Input[Optional[Sequence[pulumi.Input[Union['ResourceControlArgs', 'ResourceControlArgsDict', 'outputs.ResourceControl']]]]] = None,
+                 routes: pulumi.Input[Optional[Sequence[pulumi.Input[Union['RouteArgs', 'RouteArgsDict', 'outputs.Route']]]]] = None,
+                 scheduling_class: pulumi.Input[Optional[_builtins.str]] = None,
+                 security_flags: pulumi.Input[Optional[Union['SecurityFlagsArgs', 'SecurityFlagsArgsDict', 'outputs.SecurityFlags']]] = None,
+                 swap: pulumi.Input[Optional[_builtins.str]] = None,
                  zonepath: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
         """
-        A zone that joins private networks to the world: one vnic on a public link, one on each network's etherstub, IPv4 forwarding, address translation (IPFilter) and DHCP (dnsmasq).
+        A zone that joins private networks to the world: one vnic on a public link, one on each network's etherstub, IPv4 forwarding, address translation and a packet filter (IPFilter), DHCP and DNS (dnsmasq).
 
-        A name, a public address and one subnet are enough; what was worked out is stored with the zone, so that zones attach to it by their address alone.
+        A name, a public address and one subnet are enough; what was worked out is stored with the zone, so that zones attach to it by their address alone. Networks, rules, names and addresses are changed while traffic flows.
 
         ## Example Usage
 
@@ -244,7 +720,7 @@ class RouterZone(pulumi.CustomResource):
 
         ## Import
 
-        The id is the host as the provider or the resource names it, a slash, and the name on the host:
+        The id is the host as the provider or the resource names it, and the name on the host, with slashes between them:
 
         ```sh
         $ pulumi import illumos:index:RouterZone NAME HOST/NAME_ON_HOST
@@ -253,15 +729,43 @@ class RouterZone(pulumi.CustomResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['AdminArgs', 'AdminArgsDict', 'outputs.Admin']]]] admins: Users of the host who may log into the zone or manage it. Default: what the configuration has is left alone.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] attributes: Attributes stored with the zone (zonecfg `attr`).
         :param pulumi.Input[_builtins.bool] autoboot: Whether the zone boots with the host.
+        :param pulumi.Input[_builtins.str] bootargs: Boot arguments, such as `-m verbose`. Default: none.
         :param pulumi.Input[_builtins.str] brand: Zone brand. Default: the usual one of the host's distribution.
+        :param pulumi.Input[_builtins.int] cpu_shares: CPU shares for the fair share scheduler. Default: the system's, one share.
+        :param pulumi.Input[_builtins.float] cpus: CPU cap in CPUs, such as `1.5`. Default: no cap.
+        :param pulumi.Input[Union['DedicatedCpusArgs', 'DedicatedCpusArgsDict', 'outputs.DedicatedCpus']] dedicated_cpus: CPUs that only this zone uses. Excludes `cpus`, `cpuShares` and `pool`.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['DnsForwardArgs', 'DnsForwardArgsDict', 'outputs.DnsForward']]]] dns_forward: Domains whose names are asked of their own name servers.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['DnsRecordArgs', 'DnsRecordArgsDict', 'outputs.DnsRecord']]]] dns_records: Names beside those of the attached zones: also public names that have another address inside.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] dns_servers: Name servers that the router asks. Default: the host's.
+        :param pulumi.Input[Union['FirewallArgs', 'FirewallArgsDict', 'outputs.Firewall']] firewall: The packet filter. Default: the safe one.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] fs_allowed: Types of file systems that may be mounted in the zone. Default: the brand's; what the configuration has is left alone.
         :param pulumi.Input[_builtins.str] gateway: Where the router sends what is for the world. Default: the host's own default route.
         :param pulumi.Input[_builtins.str] host: The host to make it on: an alias from the SSH configuration, `name` or `user@name:port`. Default: the provider's host.
+        :param pulumi.Input[_builtins.str] hostid: Host id that the zone sees, in hexadecimal. Default: the host's.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] limitpriv: Privileges that processes in the zone can have, such as `[default, dtrace_proc]`. Default: the brand's; what the configuration has is left alone.
+        :param pulumi.Input[_builtins.str] locked_memory: Cap on locked memory. Default: no cap.
+        :param pulumi.Input[_builtins.int] max_lwps: Most threads (lightweight processes), at least 100. Default: no limit.
+        :param pulumi.Input[_builtins.int] max_msg_ids: Most message queues (System V). Default: no limit.
+        :param pulumi.Input[_builtins.int] max_processes: Most processes, at least 100. Default: no limit.
+        :param pulumi.Input[_builtins.int] max_sem_ids: Most semaphore sets (System V). Default: no limit.
+        :param pulumi.Input[_builtins.int] max_shm_ids: Most shared memory segments (System V). Default: no limit.
+        :param pulumi.Input[_builtins.str] max_shm_memory: Most shared memory (System V), such as `1G`. Default: no limit.
+        :param pulumi.Input[_builtins.str] memory: Cap on physical memory, such as `512M` or `2G`. Default: no cap.
         :param pulumi.Input[_builtins.str] name: Name of the zone. Default: derived from the resource's name.
         :param pulumi.Input[Sequence[pulumi.Input[Union['RouterNetworkArgs', 'RouterNetworkArgsDict']]]] networks: The private networks that the router serves.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] packages: Further packages for the router zone, under the names of the host's distribution. One that is taken out of the list stays installed.
+        :param pulumi.Input[_builtins.str] pool: Resource pool that the zone is bound to. Default: none.
         :param pulumi.Input[_builtins.str] public_address: The router's address to the world, with or without prefix length. Without it, the prefix of the host's own network on the public link is taken.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] public_addresses: Further addresses of the router to the world, for port forwards and ingress.
         :param pulumi.Input[_builtins.str] public_link: The link that leads to the world. Default: the link that routes to the public address.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['ResourceControlArgs', 'ResourceControlArgsDict', 'outputs.ResourceControl']]]] resource_controls: Other resource controls; one entry for each value. Default: those that the zone's configuration has are left alone.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['RouteArgs', 'RouteArgsDict', 'outputs.Route']]]] routes: Static routes, beside the default route.
+        :param pulumi.Input[_builtins.str] scheduling_class: Default scheduling class, such as `FSS`. Default: the system's.
+        :param pulumi.Input[Union['SecurityFlagsArgs', 'SecurityFlagsArgsDict', 'outputs.SecurityFlags']] security_flags: Security flags. Default: what the configuration has is left alone.
+        :param pulumi.Input[_builtins.str] swap: Cap on swap (virtual memory), at least `50M`. Default: no cap.
         :param pulumi.Input[_builtins.str] zonepath: Directory of the zone. Default: the usual place of the host's distribution.
         """
         ...
@@ -271,9 +775,9 @@ class RouterZone(pulumi.CustomResource):
                  args: RouterZoneArgs,
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
-        A zone that joins private networks to the world: one vnic on a public link, one on each network's etherstub, IPv4 forwarding, address translation (IPFilter) and DHCP (dnsmasq).
+        A zone that joins private networks to the world: one vnic on a public link, one on each network's etherstub, IPv4 forwarding, address translation and a packet filter (IPFilter), DHCP and DNS (dnsmasq).
 
-        A name, a public address and one subnet are enough; what was worked out is stored with the zone, so that zones attach to it by their address alone.
+        A name, a public address and one subnet are enough; what was worked out is stored with the zone, so that zones attach to it by their address alone. Networks, rules, names and addresses are changed while traffic flows.
 
         ## Example Usage
 
@@ -309,7 +813,7 @@ class RouterZone(pulumi.CustomResource):
 
         ## Import
 
-        The id is the host as the provider or the resource names it, a slash, and the name on the host:
+        The id is the host as the provider or the resource names it, and the name on the host, with slashes between them:
 
         ```sh
         $ pulumi import illumos:index:RouterZone NAME HOST/NAME_ON_HOST
@@ -331,15 +835,43 @@ class RouterZone(pulumi.CustomResource):
     def _internal_init(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 admins: pulumi.Input[Optional[Sequence[pulumi.Input[Union['AdminArgs', 'AdminArgsDict', 'outputs.Admin']]]]] = None,
+                 attributes: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  autoboot: pulumi.Input[Optional[_builtins.bool]] = None,
+                 bootargs: pulumi.Input[Optional[_builtins.str]] = None,
                  brand: pulumi.Input[Optional[_builtins.str]] = None,
+                 cpu_shares: pulumi.Input[Optional[_builtins.int]] = None,
+                 cpus: pulumi.Input[Optional[_builtins.float]] = None,
+                 dedicated_cpus: pulumi.Input[Optional[Union['DedicatedCpusArgs', 'DedicatedCpusArgsDict', 'outputs.DedicatedCpus']]] = None,
+                 dns_forward: pulumi.Input[Optional[Sequence[pulumi.Input[Union['DnsForwardArgs', 'DnsForwardArgsDict', 'outputs.DnsForward']]]]] = None,
+                 dns_records: pulumi.Input[Optional[Sequence[pulumi.Input[Union['DnsRecordArgs', 'DnsRecordArgsDict', 'outputs.DnsRecord']]]]] = None,
                  dns_servers: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 firewall: pulumi.Input[Optional[Union['FirewallArgs', 'FirewallArgsDict', 'outputs.Firewall']]] = None,
+                 fs_allowed: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  gateway: pulumi.Input[Optional[_builtins.str]] = None,
                  host: pulumi.Input[Optional[_builtins.str]] = None,
+                 hostid: pulumi.Input[Optional[_builtins.str]] = None,
+                 limitpriv: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 locked_memory: pulumi.Input[Optional[_builtins.str]] = None,
+                 max_lwps: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_msg_ids: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_processes: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_sem_ids: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_shm_ids: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_shm_memory: pulumi.Input[Optional[_builtins.str]] = None,
+                 memory: pulumi.Input[Optional[_builtins.str]] = None,
                  name: pulumi.Input[Optional[_builtins.str]] = None,
                  networks: pulumi.Input[Optional[Sequence[pulumi.Input[Union['RouterNetworkArgs', 'RouterNetworkArgsDict']]]]] = None,
+                 packages: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 pool: pulumi.Input[Optional[_builtins.str]] = None,
                  public_address: pulumi.Input[Optional[_builtins.str]] = None,
+                 public_addresses: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  public_link: pulumi.Input[Optional[_builtins.str]] = None,
+                 resource_controls: pulumi.Input[Optional[Sequence[pulumi.Input[Union['ResourceControlArgs', 'ResourceControlArgsDict', 'outputs.ResourceControl']]]]] = None,
+                 routes: pulumi.Input[Optional[Sequence[pulumi.Input[Union['RouteArgs', 'RouteArgsDict', 'outputs.Route']]]]] = None,
+                 scheduling_class: pulumi.Input[Optional[_builtins.str]] = None,
+                 security_flags: pulumi.Input[Optional[Union['SecurityFlagsArgs', 'SecurityFlagsArgsDict', 'outputs.SecurityFlags']]] = None,
+                 swap: pulumi.Input[Optional[_builtins.str]] = None,
                  zonepath: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
@@ -350,23 +882,53 @@ class RouterZone(pulumi.CustomResource):
                 raise TypeError('__props__ is only valid when passed in combination with a valid opts.id to get an existing resource')
             __props__ = RouterZoneArgs.__new__(RouterZoneArgs)
 
+            __props__.__dict__["admins"] = admins
+            __props__.__dict__["attributes"] = attributes
             if autoboot is None:
                 autoboot = True
             __props__.__dict__["autoboot"] = autoboot
+            __props__.__dict__["bootargs"] = bootargs
             __props__.__dict__["brand"] = brand
+            __props__.__dict__["cpu_shares"] = cpu_shares
+            __props__.__dict__["cpus"] = cpus
+            __props__.__dict__["dedicated_cpus"] = dedicated_cpus
+            __props__.__dict__["dns_forward"] = dns_forward
+            __props__.__dict__["dns_records"] = dns_records
             __props__.__dict__["dns_servers"] = dns_servers
+            __props__.__dict__["firewall"] = firewall
+            __props__.__dict__["fs_allowed"] = fs_allowed
             __props__.__dict__["gateway"] = gateway
             __props__.__dict__["host"] = host
+            __props__.__dict__["hostid"] = hostid
+            __props__.__dict__["limitpriv"] = limitpriv
+            __props__.__dict__["locked_memory"] = locked_memory
+            __props__.__dict__["max_lwps"] = max_lwps
+            __props__.__dict__["max_msg_ids"] = max_msg_ids
+            __props__.__dict__["max_processes"] = max_processes
+            __props__.__dict__["max_sem_ids"] = max_sem_ids
+            __props__.__dict__["max_shm_ids"] = max_shm_ids
+            __props__.__dict__["max_shm_memory"] = max_shm_memory
+            __props__.__dict__["memory"] = memory
             __props__.__dict__["name"] = name
             if networks is None and not opts.urn:
                 raise TypeError("Missing required property 'networks'")
             __props__.__dict__["networks"] = networks
+            __props__.__dict__["packages"] = packages
+            __props__.__dict__["pool"] = pool
             if public_address is None and not opts.urn:
                 raise TypeError("Missing required property 'public_address'")
             __props__.__dict__["public_address"] = public_address
+            __props__.__dict__["public_addresses"] = public_addresses
             __props__.__dict__["public_link"] = public_link
+            __props__.__dict__["resource_controls"] = resource_controls
+            __props__.__dict__["routes"] = routes
+            __props__.__dict__["scheduling_class"] = scheduling_class
+            __props__.__dict__["security_flags"] = security_flags
+            __props__.__dict__["swap"] = swap
             __props__.__dict__["zonepath"] = zonepath
+            __props__.__dict__["drift"] = None
             __props__.__dict__["link_protection"] = None
+            __props__.__dict__["live_limits"] = None
             __props__.__dict__["public_vnic"] = None
             __props__.__dict__["services"] = None
             __props__.__dict__["state"] = None
@@ -393,20 +955,50 @@ class RouterZone(pulumi.CustomResource):
 
         __props__ = RouterZoneArgs.__new__(RouterZoneArgs)
 
+        __props__.__dict__["admins"] = None
+        __props__.__dict__["attributes"] = None
         __props__.__dict__["autoboot"] = None
+        __props__.__dict__["bootargs"] = None
         __props__.__dict__["brand"] = None
+        __props__.__dict__["cpu_shares"] = None
+        __props__.__dict__["cpus"] = None
+        __props__.__dict__["dedicated_cpus"] = None
+        __props__.__dict__["dns_forward"] = None
+        __props__.__dict__["dns_records"] = None
         __props__.__dict__["dns_servers"] = None
+        __props__.__dict__["drift"] = None
+        __props__.__dict__["firewall"] = None
+        __props__.__dict__["fs_allowed"] = None
         __props__.__dict__["gateway"] = None
         __props__.__dict__["host"] = None
+        __props__.__dict__["hostid"] = None
+        __props__.__dict__["limitpriv"] = None
         __props__.__dict__["link_protection"] = None
+        __props__.__dict__["live_limits"] = None
+        __props__.__dict__["locked_memory"] = None
+        __props__.__dict__["max_lwps"] = None
+        __props__.__dict__["max_msg_ids"] = None
+        __props__.__dict__["max_processes"] = None
+        __props__.__dict__["max_sem_ids"] = None
+        __props__.__dict__["max_shm_ids"] = None
+        __props__.__dict__["max_shm_memory"] = None
+        __props__.__dict__["memory"] = None
         __props__.__dict__["name"] = None
         __props__.__dict__["networks"] = None
+        __props__.__dict__["packages"] = None
+        __props__.__dict__["pool"] = None
         __props__.__dict__["public_address"] = None
+        __props__.__dict__["public_addresses"] = None
         __props__.__dict__["public_link"] = None
         __props__.__dict__["public_vnic"] = None
+        __props__.__dict__["resource_controls"] = None
+        __props__.__dict__["routes"] = None
+        __props__.__dict__["scheduling_class"] = None
+        __props__.__dict__["security_flags"] = None
         __props__.__dict__["services"] = None
         __props__.__dict__["state"] = None
         __props__.__dict__["status"] = None
+        __props__.__dict__["swap"] = None
         __props__.__dict__["zonepath"] = None
         return RouterZone(resource_name, opts=opts, __props__=__props__)
 
@@ -418,11 +1010,35 @@ class RouterZone(pulumi.CustomResource):
 
     @_builtins.property
     @pulumi.getter
+    def admins(self) -> pulumi.Output[Optional[Sequence['outputs.Admin']]]:
+        """
+        Users of the host who may do something with the zone.
+        """
+        return pulumi.get(self, "admins")
+
+    @_builtins.property
+    @pulumi.getter
+    def attributes(self) -> pulumi.Output[Mapping[str, _builtins.str]]:
+        """
+        Attributes stored with the zone.
+        """
+        return pulumi.get(self, "attributes")
+
+    @_builtins.property
+    @pulumi.getter
     def autoboot(self) -> pulumi.Output[_builtins.bool]:
         """
         Whether the zone boots with the host.
         """
         return pulumi.get(self, "autoboot")
+
+    @_builtins.property
+    @pulumi.getter
+    def bootargs(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        Boot arguments.
+        """
+        return pulumi.get(self, "bootargs")
 
     @_builtins.property
     @pulumi.getter
@@ -433,12 +1049,76 @@ class RouterZone(pulumi.CustomResource):
         return pulumi.get(self, "brand")
 
     @_builtins.property
+    @pulumi.getter(name="cpuShares")
+    def cpu_shares(self) -> pulumi.Output[Optional[_builtins.int]]:
+        """
+        CPU shares for the fair share scheduler.
+        """
+        return pulumi.get(self, "cpu_shares")
+
+    @_builtins.property
+    @pulumi.getter
+    def cpus(self) -> pulumi.Output[Optional[_builtins.float]]:
+        """
+        CPU cap.
+        """
+        return pulumi.get(self, "cpus")
+
+    @_builtins.property
+    @pulumi.getter(name="dedicatedCpus")
+    def dedicated_cpus(self) -> pulumi.Output[Optional['outputs.DedicatedCpus']]:
+        """
+        CPUs that only this zone uses.
+        """
+        return pulumi.get(self, "dedicated_cpus")
+
+    @_builtins.property
+    @pulumi.getter(name="dnsForward")
+    def dns_forward(self) -> pulumi.Output[Optional[Sequence['outputs.DnsForward']]]:
+        """
+        Domains whose names are asked of their own name servers.
+        """
+        return pulumi.get(self, "dns_forward")
+
+    @_builtins.property
+    @pulumi.getter(name="dnsRecords")
+    def dns_records(self) -> pulumi.Output[Optional[Sequence['outputs.DnsRecord']]]:
+        """
+        Names beside those of the attached zones: also public names that have another address inside.
+        """
+        return pulumi.get(self, "dns_records")
+
+    @_builtins.property
     @pulumi.getter(name="dnsServers")
     def dns_servers(self) -> pulumi.Output[Sequence[_builtins.str]]:
         """
         Name servers that the router asks.
         """
         return pulumi.get(self, "dns_servers")
+
+    @_builtins.property
+    @pulumi.getter
+    def drift(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+        """
+        What was changed on the host by others, and is put right by the next update.
+        """
+        return pulumi.get(self, "drift")
+
+    @_builtins.property
+    @pulumi.getter
+    def firewall(self) -> pulumi.Output[Optional['outputs.Firewall']]:
+        """
+        The packet filter. Default: the safe one.
+        """
+        return pulumi.get(self, "firewall")
+
+    @_builtins.property
+    @pulumi.getter(name="fsAllowed")
+    def fs_allowed(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+        """
+        Types of file systems that may be mounted in the zone.
+        """
+        return pulumi.get(self, "fs_allowed")
 
     @_builtins.property
     @pulumi.getter
@@ -457,12 +1137,100 @@ class RouterZone(pulumi.CustomResource):
         return pulumi.get(self, "host")
 
     @_builtins.property
+    @pulumi.getter
+    def hostid(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        Host id that the zone sees, in hexadecimal.
+        """
+        return pulumi.get(self, "hostid")
+
+    @_builtins.property
+    @pulumi.getter
+    def limitpriv(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+        """
+        Privileges that processes in the zone can have.
+        """
+        return pulumi.get(self, "limitpriv")
+
+    @_builtins.property
     @pulumi.getter(name="linkProtection")
     def link_protection(self) -> pulumi.Output[Sequence[_builtins.str]]:
         """
         Vnics of the router on which link protection is on; it stops forwarding.
         """
         return pulumi.get(self, "link_protection")
+
+    @_builtins.property
+    @pulumi.getter(name="liveLimits")
+    def live_limits(self) -> pulumi.Output[Optional[Mapping[str, _builtins.str]]]:
+        """
+        Resource controls that have another value in the running zone than in its configuration, with that value; they show as a change.
+        """
+        return pulumi.get(self, "live_limits")
+
+    @_builtins.property
+    @pulumi.getter(name="lockedMemory")
+    def locked_memory(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        Cap on locked memory.
+        """
+        return pulumi.get(self, "locked_memory")
+
+    @_builtins.property
+    @pulumi.getter(name="maxLwps")
+    def max_lwps(self) -> pulumi.Output[Optional[_builtins.int]]:
+        """
+        Most threads (lightweight processes).
+        """
+        return pulumi.get(self, "max_lwps")
+
+    @_builtins.property
+    @pulumi.getter(name="maxMsgIds")
+    def max_msg_ids(self) -> pulumi.Output[Optional[_builtins.int]]:
+        """
+        Most message queues (System V).
+        """
+        return pulumi.get(self, "max_msg_ids")
+
+    @_builtins.property
+    @pulumi.getter(name="maxProcesses")
+    def max_processes(self) -> pulumi.Output[Optional[_builtins.int]]:
+        """
+        Most processes.
+        """
+        return pulumi.get(self, "max_processes")
+
+    @_builtins.property
+    @pulumi.getter(name="maxSemIds")
+    def max_sem_ids(self) -> pulumi.Output[Optional[_builtins.int]]:
+        """
+        Most semaphore sets (System V).
+        """
+        return pulumi.get(self, "max_sem_ids")
+
+    @_builtins.property
+    @pulumi.getter(name="maxShmIds")
+    def max_shm_ids(self) -> pulumi.Output[Optional[_builtins.int]]:
+        """
+        Most shared memory segments (System V).
+        """
+        return pulumi.get(self, "max_shm_ids")
+
+    @_builtins.property
+    @pulumi.getter(name="maxShmMemory")
+    def max_shm_memory(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        Most shared memory (System V).
+        """
+        return pulumi.get(self, "max_shm_memory")
+
+    @_builtins.property
+    @pulumi.getter
+    def memory(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        Cap on physical memory.
+        """
+        return pulumi.get(self, "memory")
 
     @_builtins.property
     @pulumi.getter
@@ -481,12 +1249,36 @@ class RouterZone(pulumi.CustomResource):
         return pulumi.get(self, "networks")
 
     @_builtins.property
+    @pulumi.getter
+    def packages(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+        """
+        Further packages for the router zone, under the names of the host's distribution. One that is taken out of the list stays installed.
+        """
+        return pulumi.get(self, "packages")
+
+    @_builtins.property
+    @pulumi.getter
+    def pool(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        Resource pool that the zone is bound to.
+        """
+        return pulumi.get(self, "pool")
+
+    @_builtins.property
     @pulumi.getter(name="publicAddress")
     def public_address(self) -> pulumi.Output[_builtins.str]:
         """
         The router's address to the world, with prefix length.
         """
         return pulumi.get(self, "public_address")
+
+    @_builtins.property
+    @pulumi.getter(name="publicAddresses")
+    def public_addresses(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+        """
+        Further addresses of the router to the world.
+        """
+        return pulumi.get(self, "public_addresses")
 
     @_builtins.property
     @pulumi.getter(name="publicLink")
@@ -503,6 +1295,38 @@ class RouterZone(pulumi.CustomResource):
         The router's vnic on the public link.
         """
         return pulumi.get(self, "public_vnic")
+
+    @_builtins.property
+    @pulumi.getter(name="resourceControls")
+    def resource_controls(self) -> pulumi.Output[Optional[Sequence['outputs.ResourceControl']]]:
+        """
+        Other resource controls.
+        """
+        return pulumi.get(self, "resource_controls")
+
+    @_builtins.property
+    @pulumi.getter
+    def routes(self) -> pulumi.Output[Optional[Sequence['outputs.Route']]]:
+        """
+        Static routes, beside the default route.
+        """
+        return pulumi.get(self, "routes")
+
+    @_builtins.property
+    @pulumi.getter(name="schedulingClass")
+    def scheduling_class(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        Default scheduling class.
+        """
+        return pulumi.get(self, "scheduling_class")
+
+    @_builtins.property
+    @pulumi.getter(name="securityFlags")
+    def security_flags(self) -> pulumi.Output[Optional['outputs.SecurityFlags']]:
+        """
+        Security flags.
+        """
+        return pulumi.get(self, "security_flags")
 
     @_builtins.property
     @pulumi.getter
@@ -527,6 +1351,14 @@ class RouterZone(pulumi.CustomResource):
         State of the zone as zoneadm tells it, such as `installed`.
         """
         return pulumi.get(self, "status")
+
+    @_builtins.property
+    @pulumi.getter
+    def swap(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        Cap on swap.
+        """
+        return pulumi.get(self, "swap")
 
     @_builtins.property
     @pulumi.getter

@@ -23,73 +23,197 @@ __all__ = ['ZoneArgs', 'Zone']
 class ZoneArgs:
     def __init__(__self__, *,
                  address: pulumi.Input[Optional[_builtins.str]] = None,
+                 admins: pulumi.Input[Optional[Sequence[pulumi.Input['AdminArgs']]]] = None,
                  attributes: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  autoboot: pulumi.Input[Optional[_builtins.bool]] = None,
+                 bootargs: pulumi.Input[Optional[_builtins.str]] = None,
                  brand: pulumi.Input[Optional[_builtins.str]] = None,
+                 cpu_shares: pulumi.Input[Optional[_builtins.int]] = None,
                  cpus: pulumi.Input[Optional[_builtins.float]] = None,
+                 datasets: pulumi.Input[Optional[Sequence[pulumi.Input['DatasetArgs']]]] = None,
+                 dedicated_cpus: pulumi.Input[Optional['DedicatedCpusArgs']] = None,
+                 devices: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  dns_servers: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 filesystems: pulumi.Input[Optional[Sequence[pulumi.Input['FileSystemArgs']]]] = None,
+                 fs_allowed: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 guest_password: pulumi.Input[Optional[_builtins.str]] = None,
                  host: pulumi.Input[Optional[_builtins.str]] = None,
+                 hostid: pulumi.Input[Optional[_builtins.str]] = None,
                  hostname: pulumi.Input[Optional[_builtins.str]] = None,
+                 install: pulumi.Input[Optional['InstallArgs']] = None,
                  ip_type: pulumi.Input[Optional['IpType']] = None,
+                 kernel_version: pulumi.Input[Optional[_builtins.str]] = None,
+                 limitpriv: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 locked_memory: pulumi.Input[Optional[_builtins.str]] = None,
+                 max_lwps: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_msg_ids: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_processes: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_sem_ids: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_shm_ids: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_shm_memory: pulumi.Input[Optional[_builtins.str]] = None,
                  memory: pulumi.Input[Optional[_builtins.str]] = None,
                  name: pulumi.Input[Optional[_builtins.str]] = None,
                  nics: pulumi.Input[Optional[Sequence[pulumi.Input['NicArgs']]]] = None,
+                 pool: pulumi.Input[Optional[_builtins.str]] = None,
+                 reboot_policy: pulumi.Input[Optional['RebootPolicy']] = None,
+                 resource_controls: pulumi.Input[Optional[Sequence[pulumi.Input['ResourceControlArgs']]]] = None,
+                 retain_data: pulumi.Input[Optional[_builtins.bool]] = None,
+                 root_password_hash: pulumi.Input[Optional[_builtins.str]] = None,
                  router: pulumi.Input[Optional[_builtins.str]] = None,
+                 scheduling_class: pulumi.Input[Optional[_builtins.str]] = None,
+                 security_flags: pulumi.Input[Optional['SecurityFlagsArgs']] = None,
+                 shutdown_timeout: pulumi.Input[Optional[_builtins.int]] = None,
                  ssh_authorized_keys: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  state: pulumi.Input[Optional['ZoneState']] = None,
                  swap: pulumi.Input[Optional[_builtins.str]] = None,
+                 user_data: pulumi.Input[Optional[_builtins.str]] = None,
+                 vm: pulumi.Input[Optional['MachineArgs']] = None,
+                 wait_for: pulumi.Input[Optional['WaitFor']] = None,
+                 wait_timeout: pulumi.Input[Optional[_builtins.int]] = None,
                  zonepath: pulumi.Input[Optional[_builtins.str]] = None):
         """
         The set of arguments for constructing a Zone resource.
 
         :param pulumi.Input[_builtins.str] address: IPv4 address; the network is found from it. Excludes `nics`.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] attributes: Attributes stored with the zone (zonecfg `attr`, type string).
+        :param pulumi.Input[Sequence[pulumi.Input['AdminArgs']]] admins: Users of the host who may log into the zone or manage it. Default: what the configuration has is left alone.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] attributes: Attributes stored with the zone (zonecfg `attr`).
         :param pulumi.Input[_builtins.bool] autoboot: Whether the zone boots with the host.
+        :param pulumi.Input[_builtins.str] bootargs: Boot arguments, such as `-m verbose`. Default: none.
         :param pulumi.Input[_builtins.str] brand: Zone brand. Default: the usual one of the host's distribution.
+        :param pulumi.Input[_builtins.int] cpu_shares: CPU shares for the fair share scheduler. Default: the system's, one share.
         :param pulumi.Input[_builtins.float] cpus: CPU cap in CPUs, such as `1.5`. Default: no cap.
+        :param pulumi.Input[Sequence[pulumi.Input['DatasetArgs']]] datasets: ZFS datasets that are delegated to the zone.
+        :param pulumi.Input['DedicatedCpusArgs'] dedicated_cpus: CPUs that only this zone uses. Excludes `cpus`, `cpuShares` and `pool`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] devices: Devices of the host that the zone has: paths or patterns.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] dns_servers: Name servers. Default: the router's address behind a router, else the host's.
+        :param pulumi.Input[Sequence[pulumi.Input['FileSystemArgs']]] filesystems: File systems that are mounted in the zone.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] fs_allowed: Types of file systems that may be mounted in the zone. Default: the brand's; what the configuration has is left alone.
+        :param pulumi.Input[_builtins.str] guest_password: Password, or its hash, of the default user of a virtual machine's image. It counts at the guest's first boot. It is kept in a file that only the host's root can read.
         :param pulumi.Input[_builtins.str] host: The host to make it on: an alias from the SSH configuration, `name` or `user@name:port`. Default: the provider's host.
+        :param pulumi.Input[_builtins.str] hostid: Host id that the zone sees, in hexadecimal. Default: the host's.
         :param pulumi.Input[_builtins.str] hostname: Host name inside the zone. Default: the zone's name.
+        :param pulumi.Input['InstallArgs'] install: Where the zone's files come from. It counts when the zone is made: another value makes the zone anew; leaving it out later changes nothing. Of a zone that this provider did not install it is not known, and not compared. Default: what the brand does by itself.
         :param pulumi.Input['IpType'] ip_type: Whether the zone has an IP stack of its own.
+        :param pulumi.Input[_builtins.str] kernel_version: Version of the Linux kernel that programs of the zone see, such as `5.10`: brand `lx`. Default: the brand's.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] limitpriv: Privileges that processes in the zone can have, such as `[default, dtrace_proc]`. Default: the brand's; what the configuration has is left alone.
+        :param pulumi.Input[_builtins.str] locked_memory: Cap on locked memory. Default: no cap.
+        :param pulumi.Input[_builtins.int] max_lwps: Most threads (lightweight processes), at least 100. Default: no limit.
+        :param pulumi.Input[_builtins.int] max_msg_ids: Most message queues (System V). Default: no limit.
+        :param pulumi.Input[_builtins.int] max_processes: Most processes, at least 100. Default: no limit.
+        :param pulumi.Input[_builtins.int] max_sem_ids: Most semaphore sets (System V). Default: no limit.
+        :param pulumi.Input[_builtins.int] max_shm_ids: Most shared memory segments (System V). Default: no limit.
+        :param pulumi.Input[_builtins.str] max_shm_memory: Most shared memory (System V), such as `1G`. Default: no limit.
         :param pulumi.Input[_builtins.str] memory: Cap on physical memory, such as `512M` or `2G`. Default: no cap.
         :param pulumi.Input[_builtins.str] name: Name of the zone. Default: derived from the resource's name.
         :param pulumi.Input[Sequence[pulumi.Input['NicArgs']]] nics: The zone's network interfaces, when `address` alone does not say it. An empty list makes a zone without network.
+        :param pulumi.Input[_builtins.str] pool: Resource pool that the zone is bound to. Default: none.
+        :param pulumi.Input['RebootPolicy'] reboot_policy: What to do when a change needs the running zone to boot again.
+        :param pulumi.Input[Sequence[pulumi.Input['ResourceControlArgs']]] resource_controls: Other resource controls; one entry for each value. Default: those that the zone's configuration has are left alone.
+        :param pulumi.Input[_builtins.bool] retain_data: Whether the datasets and volumes that were made for the zone stay when the zone is removed.
+        :param pulumi.Input[_builtins.str] root_password_hash: Hash of root's password: brand `solaris10`, where it is set at the first boot unless `install.keepIdentity` is true.
         :param pulumi.Input[_builtins.str] router: Name or id of the router zone whose network the address is on; only needed to say that the zone comes after its router, or when several networks hold the address.
+        :param pulumi.Input[_builtins.str] scheduling_class: Default scheduling class, such as `FSS`. Default: the system's.
+        :param pulumi.Input['SecurityFlagsArgs'] security_flags: Security flags. Default: what the configuration has is left alone.
+        :param pulumi.Input[_builtins.int] shutdown_timeout: How long the zone may take to shut down, in seconds, before it is halted. Default: as long as the host's zones service allows.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] ssh_authorized_keys: Public SSH keys that may log in as root. Default: the file is left alone.
         :param pulumi.Input['ZoneState'] state: Whether the zone is up.
         :param pulumi.Input[_builtins.str] swap: Cap on swap (virtual memory), at least `50M`. Default: no cap.
-        :param pulumi.Input[_builtins.str] zonepath: Directory of the zone. Default: the usual place of the host's distribution.
+        :param pulumi.Input[_builtins.str] user_data: What cloud-init does in a virtual machine at its first boot, such as a `#cloud-config` text. It stands in place of what the host would make of `sshAuthorizedKeys` and `guestPassword`, and excludes them and `vm.cloudInit`.
+        :param pulumi.Input['MachineArgs'] vm: The virtual machine: brands `bhyve`, `kvm` and `emu`.
+        :param pulumi.Input['WaitFor'] wait_for: What to wait for after the zone was booted. Default: `multiUser` where the brand runs illumos, else `running`.
+        :param pulumi.Input[_builtins.int] wait_timeout: How long to wait for it, in seconds. Default: 600.
+        :param pulumi.Input[_builtins.str] zonepath: Directory of the zone; a zone that has another one is moved. Default: the usual place of the host's distribution.
         """
         if address is not None:
             pulumi.set(__self__, "address", address)
+        if admins is not None:
+            pulumi.set(__self__, "admins", admins)
         if attributes is not None:
             pulumi.set(__self__, "attributes", attributes)
         if autoboot is None:
             autoboot = True
         if autoboot is not None:
             pulumi.set(__self__, "autoboot", autoboot)
+        if bootargs is not None:
+            pulumi.set(__self__, "bootargs", bootargs)
         if brand is not None:
             pulumi.set(__self__, "brand", brand)
+        if cpu_shares is not None:
+            pulumi.set(__self__, "cpu_shares", cpu_shares)
         if cpus is not None:
             pulumi.set(__self__, "cpus", cpus)
+        if datasets is not None:
+            pulumi.set(__self__, "datasets", datasets)
+        if dedicated_cpus is not None:
+            pulumi.set(__self__, "dedicated_cpus", dedicated_cpus)
+        if devices is not None:
+            pulumi.set(__self__, "devices", devices)
         if dns_servers is not None:
             pulumi.set(__self__, "dns_servers", dns_servers)
+        if filesystems is not None:
+            pulumi.set(__self__, "filesystems", filesystems)
+        if fs_allowed is not None:
+            pulumi.set(__self__, "fs_allowed", fs_allowed)
+        if guest_password is not None:
+            pulumi.set(__self__, "guest_password", guest_password)
         if host is not None:
             pulumi.set(__self__, "host", host)
+        if hostid is not None:
+            pulumi.set(__self__, "hostid", hostid)
         if hostname is not None:
             pulumi.set(__self__, "hostname", hostname)
+        if install is not None:
+            pulumi.set(__self__, "install", install)
         if ip_type is None:
             ip_type = 'exclusive'
         if ip_type is not None:
             pulumi.set(__self__, "ip_type", ip_type)
+        if kernel_version is not None:
+            pulumi.set(__self__, "kernel_version", kernel_version)
+        if limitpriv is not None:
+            pulumi.set(__self__, "limitpriv", limitpriv)
+        if locked_memory is not None:
+            pulumi.set(__self__, "locked_memory", locked_memory)
+        if max_lwps is not None:
+            pulumi.set(__self__, "max_lwps", max_lwps)
+        if max_msg_ids is not None:
+            pulumi.set(__self__, "max_msg_ids", max_msg_ids)
+        if max_processes is not None:
+            pulumi.set(__self__, "max_processes", max_processes)
+        if max_sem_ids is not None:
+            pulumi.set(__self__, "max_sem_ids", max_sem_ids)
+        if max_shm_ids is not None:
+            pulumi.set(__self__, "max_shm_ids", max_shm_ids)
+        if max_shm_memory is not None:
+            pulumi.set(__self__, "max_shm_memory", max_shm_memory)
         if memory is not None:
             pulumi.set(__self__, "memory", memory)
         if name is not None:
             pulumi.set(__self__, "name", name)
         if nics is not None:
             pulumi.set(__self__, "nics", nics)
+        if pool is not None:
+            pulumi.set(__self__, "pool", pool)
+        if reboot_policy is None:
+            reboot_policy = 'always'
+        if reboot_policy is not None:
+            pulumi.set(__self__, "reboot_policy", reboot_policy)
+        if resource_controls is not None:
+            pulumi.set(__self__, "resource_controls", resource_controls)
+        if retain_data is None:
+            retain_data = False
+        if retain_data is not None:
+            pulumi.set(__self__, "retain_data", retain_data)
+        if root_password_hash is not None:
+            pulumi.set(__self__, "root_password_hash", root_password_hash)
         if router is not None:
             pulumi.set(__self__, "router", router)
+        if scheduling_class is not None:
+            pulumi.set(__self__, "scheduling_class", scheduling_class)
+        if security_flags is not None:
+            pulumi.set(__self__, "security_flags", security_flags)
+        if shutdown_timeout is not None:
+            pulumi.set(__self__, "shutdown_timeout", shutdown_timeout)
         if ssh_authorized_keys is not None:
             pulumi.set(__self__, "ssh_authorized_keys", ssh_authorized_keys)
         if state is None:
@@ -98,6 +222,14 @@ class ZoneArgs:
             pulumi.set(__self__, "state", state)
         if swap is not None:
             pulumi.set(__self__, "swap", swap)
+        if user_data is not None:
+            pulumi.set(__self__, "user_data", user_data)
+        if vm is not None:
+            pulumi.set(__self__, "vm", vm)
+        if wait_for is not None:
+            pulumi.set(__self__, "wait_for", wait_for)
+        if wait_timeout is not None:
+            pulumi.set(__self__, "wait_timeout", wait_timeout)
         if zonepath is not None:
             pulumi.set(__self__, "zonepath", zonepath)
 
@@ -115,9 +247,21 @@ class ZoneArgs:
 
     @_builtins.property
     @pulumi.getter
+    def admins(self) -> pulumi.Input[Optional[Sequence[pulumi.Input['AdminArgs']]]]:
+        """
+        Users of the host who may log into the zone or manage it. Default: what the configuration has is left alone.
+        """
+        return pulumi.get(self, "admins")
+
+    @admins.setter
+    def admins(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['AdminArgs']]]]):
+        pulumi.set(self, "admins", value)
+
+    @_builtins.property
+    @pulumi.getter
     def attributes(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
-        Attributes stored with the zone (zonecfg `attr`, type string).
+        Attributes stored with the zone (zonecfg `attr`).
         """
         return pulumi.get(self, "attributes")
 
@@ -139,6 +283,18 @@ class ZoneArgs:
 
     @_builtins.property
     @pulumi.getter
+    def bootargs(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Boot arguments, such as `-m verbose`. Default: none.
+        """
+        return pulumi.get(self, "bootargs")
+
+    @bootargs.setter
+    def bootargs(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "bootargs", value)
+
+    @_builtins.property
+    @pulumi.getter
     def brand(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
         Zone brand. Default: the usual one of the host's distribution.
@@ -148,6 +304,18 @@ class ZoneArgs:
     @brand.setter
     def brand(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "brand", value)
+
+    @_builtins.property
+    @pulumi.getter(name="cpuShares")
+    def cpu_shares(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        CPU shares for the fair share scheduler. Default: the system's, one share.
+        """
+        return pulumi.get(self, "cpu_shares")
+
+    @cpu_shares.setter
+    def cpu_shares(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "cpu_shares", value)
 
     @_builtins.property
     @pulumi.getter
@@ -160,6 +328,42 @@ class ZoneArgs:
     @cpus.setter
     def cpus(self, value: pulumi.Input[Optional[_builtins.float]]):
         pulumi.set(self, "cpus", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def datasets(self) -> pulumi.Input[Optional[Sequence[pulumi.Input['DatasetArgs']]]]:
+        """
+        ZFS datasets that are delegated to the zone.
+        """
+        return pulumi.get(self, "datasets")
+
+    @datasets.setter
+    def datasets(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['DatasetArgs']]]]):
+        pulumi.set(self, "datasets", value)
+
+    @_builtins.property
+    @pulumi.getter(name="dedicatedCpus")
+    def dedicated_cpus(self) -> pulumi.Input[Optional['DedicatedCpusArgs']]:
+        """
+        CPUs that only this zone uses. Excludes `cpus`, `cpuShares` and `pool`.
+        """
+        return pulumi.get(self, "dedicated_cpus")
+
+    @dedicated_cpus.setter
+    def dedicated_cpus(self, value: pulumi.Input[Optional['DedicatedCpusArgs']]):
+        pulumi.set(self, "dedicated_cpus", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def devices(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Devices of the host that the zone has: paths or patterns.
+        """
+        return pulumi.get(self, "devices")
+
+    @devices.setter
+    def devices(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "devices", value)
 
     @_builtins.property
     @pulumi.getter(name="dnsServers")
@@ -175,6 +379,42 @@ class ZoneArgs:
 
     @_builtins.property
     @pulumi.getter
+    def filesystems(self) -> pulumi.Input[Optional[Sequence[pulumi.Input['FileSystemArgs']]]]:
+        """
+        File systems that are mounted in the zone.
+        """
+        return pulumi.get(self, "filesystems")
+
+    @filesystems.setter
+    def filesystems(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['FileSystemArgs']]]]):
+        pulumi.set(self, "filesystems", value)
+
+    @_builtins.property
+    @pulumi.getter(name="fsAllowed")
+    def fs_allowed(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Types of file systems that may be mounted in the zone. Default: the brand's; what the configuration has is left alone.
+        """
+        return pulumi.get(self, "fs_allowed")
+
+    @fs_allowed.setter
+    def fs_allowed(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "fs_allowed", value)
+
+    @_builtins.property
+    @pulumi.getter(name="guestPassword")
+    def guest_password(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Password, or its hash, of the default user of a virtual machine's image. It counts at the guest's first boot. It is kept in a file that only the host's root can read.
+        """
+        return pulumi.get(self, "guest_password")
+
+    @guest_password.setter
+    def guest_password(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "guest_password", value)
+
+    @_builtins.property
+    @pulumi.getter
     def host(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
         The host to make it on: an alias from the SSH configuration, `name` or `user@name:port`. Default: the provider's host.
@@ -184,6 +424,18 @@ class ZoneArgs:
     @host.setter
     def host(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "host", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def hostid(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Host id that the zone sees, in hexadecimal. Default: the host's.
+        """
+        return pulumi.get(self, "hostid")
+
+    @hostid.setter
+    def hostid(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "hostid", value)
 
     @_builtins.property
     @pulumi.getter
@@ -198,6 +450,18 @@ class ZoneArgs:
         pulumi.set(self, "hostname", value)
 
     @_builtins.property
+    @pulumi.getter
+    def install(self) -> pulumi.Input[Optional['InstallArgs']]:
+        """
+        Where the zone's files come from. It counts when the zone is made: another value makes the zone anew; leaving it out later changes nothing. Of a zone that this provider did not install it is not known, and not compared. Default: what the brand does by itself.
+        """
+        return pulumi.get(self, "install")
+
+    @install.setter
+    def install(self, value: pulumi.Input[Optional['InstallArgs']]):
+        pulumi.set(self, "install", value)
+
+    @_builtins.property
     @pulumi.getter(name="ipType")
     def ip_type(self) -> pulumi.Input[Optional['IpType']]:
         """
@@ -208,6 +472,114 @@ class ZoneArgs:
     @ip_type.setter
     def ip_type(self, value: pulumi.Input[Optional['IpType']]):
         pulumi.set(self, "ip_type", value)
+
+    @_builtins.property
+    @pulumi.getter(name="kernelVersion")
+    def kernel_version(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Version of the Linux kernel that programs of the zone see, such as `5.10`: brand `lx`. Default: the brand's.
+        """
+        return pulumi.get(self, "kernel_version")
+
+    @kernel_version.setter
+    def kernel_version(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "kernel_version", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def limitpriv(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Privileges that processes in the zone can have, such as `[default, dtrace_proc]`. Default: the brand's; what the configuration has is left alone.
+        """
+        return pulumi.get(self, "limitpriv")
+
+    @limitpriv.setter
+    def limitpriv(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "limitpriv", value)
+
+    @_builtins.property
+    @pulumi.getter(name="lockedMemory")
+    def locked_memory(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Cap on locked memory. Default: no cap.
+        """
+        return pulumi.get(self, "locked_memory")
+
+    @locked_memory.setter
+    def locked_memory(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "locked_memory", value)
+
+    @_builtins.property
+    @pulumi.getter(name="maxLwps")
+    def max_lwps(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Most threads (lightweight processes), at least 100. Default: no limit.
+        """
+        return pulumi.get(self, "max_lwps")
+
+    @max_lwps.setter
+    def max_lwps(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "max_lwps", value)
+
+    @_builtins.property
+    @pulumi.getter(name="maxMsgIds")
+    def max_msg_ids(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Most message queues (System V). Default: no limit.
+        """
+        return pulumi.get(self, "max_msg_ids")
+
+    @max_msg_ids.setter
+    def max_msg_ids(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "max_msg_ids", value)
+
+    @_builtins.property
+    @pulumi.getter(name="maxProcesses")
+    def max_processes(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Most processes, at least 100. Default: no limit.
+        """
+        return pulumi.get(self, "max_processes")
+
+    @max_processes.setter
+    def max_processes(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "max_processes", value)
+
+    @_builtins.property
+    @pulumi.getter(name="maxSemIds")
+    def max_sem_ids(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Most semaphore sets (System V). Default: no limit.
+        """
+        return pulumi.get(self, "max_sem_ids")
+
+    @max_sem_ids.setter
+    def max_sem_ids(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "max_sem_ids", value)
+
+    @_builtins.property
+    @pulumi.getter(name="maxShmIds")
+    def max_shm_ids(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Most shared memory segments (System V). Default: no limit.
+        """
+        return pulumi.get(self, "max_shm_ids")
+
+    @max_shm_ids.setter
+    def max_shm_ids(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "max_shm_ids", value)
+
+    @_builtins.property
+    @pulumi.getter(name="maxShmMemory")
+    def max_shm_memory(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Most shared memory (System V), such as `1G`. Default: no limit.
+        """
+        return pulumi.get(self, "max_shm_memory")
+
+    @max_shm_memory.setter
+    def max_shm_memory(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "max_shm_memory", value)
 
     @_builtins.property
     @pulumi.getter
@@ -247,6 +619,66 @@ class ZoneArgs:
 
     @_builtins.property
     @pulumi.getter
+    def pool(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Resource pool that the zone is bound to. Default: none.
+        """
+        return pulumi.get(self, "pool")
+
+    @pool.setter
+    def pool(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "pool", value)
+
+    @_builtins.property
+    @pulumi.getter(name="rebootPolicy")
+    def reboot_policy(self) -> pulumi.Input[Optional['RebootPolicy']]:
+        """
+        What to do when a change needs the running zone to boot again.
+        """
+        return pulumi.get(self, "reboot_policy")
+
+    @reboot_policy.setter
+    def reboot_policy(self, value: pulumi.Input[Optional['RebootPolicy']]):
+        pulumi.set(self, "reboot_policy", value)
+
+    @_builtins.property
+    @pulumi.getter(name="resourceControls")
+    def resource_controls(self) -> pulumi.Input[Optional[Sequence[pulumi.Input['ResourceControlArgs']]]]:
+        """
+        Other resource controls; one entry for each value. Default: those that the zone's configuration has are left alone.
+        """
+        return pulumi.get(self, "resource_controls")
+
+    @resource_controls.setter
+    def resource_controls(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['ResourceControlArgs']]]]):
+        pulumi.set(self, "resource_controls", value)
+
+    @_builtins.property
+    @pulumi.getter(name="retainData")
+    def retain_data(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether the datasets and volumes that were made for the zone stay when the zone is removed.
+        """
+        return pulumi.get(self, "retain_data")
+
+    @retain_data.setter
+    def retain_data(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "retain_data", value)
+
+    @_builtins.property
+    @pulumi.getter(name="rootPasswordHash")
+    def root_password_hash(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Hash of root's password: brand `solaris10`, where it is set at the first boot unless `install.keepIdentity` is true.
+        """
+        return pulumi.get(self, "root_password_hash")
+
+    @root_password_hash.setter
+    def root_password_hash(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "root_password_hash", value)
+
+    @_builtins.property
+    @pulumi.getter
     def router(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
         Name or id of the router zone whose network the address is on; only needed to say that the zone comes after its router, or when several networks hold the address.
@@ -256,6 +688,42 @@ class ZoneArgs:
     @router.setter
     def router(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "router", value)
+
+    @_builtins.property
+    @pulumi.getter(name="schedulingClass")
+    def scheduling_class(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Default scheduling class, such as `FSS`. Default: the system's.
+        """
+        return pulumi.get(self, "scheduling_class")
+
+    @scheduling_class.setter
+    def scheduling_class(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "scheduling_class", value)
+
+    @_builtins.property
+    @pulumi.getter(name="securityFlags")
+    def security_flags(self) -> pulumi.Input[Optional['SecurityFlagsArgs']]:
+        """
+        Security flags. Default: what the configuration has is left alone.
+        """
+        return pulumi.get(self, "security_flags")
+
+    @security_flags.setter
+    def security_flags(self, value: pulumi.Input[Optional['SecurityFlagsArgs']]):
+        pulumi.set(self, "security_flags", value)
+
+    @_builtins.property
+    @pulumi.getter(name="shutdownTimeout")
+    def shutdown_timeout(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        How long the zone may take to shut down, in seconds, before it is halted. Default: as long as the host's zones service allows.
+        """
+        return pulumi.get(self, "shutdown_timeout")
+
+    @shutdown_timeout.setter
+    def shutdown_timeout(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "shutdown_timeout", value)
 
     @_builtins.property
     @pulumi.getter(name="sshAuthorizedKeys")
@@ -294,10 +762,58 @@ class ZoneArgs:
         pulumi.set(self, "swap", value)
 
     @_builtins.property
+    @pulumi.getter(name="userData")
+    def user_data(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        What cloud-init does in a virtual machine at its first boot, such as a `#cloud-config` text. It stands in place of what the host would make of `sshAuthorizedKeys` and `guestPassword`, and excludes them and `vm.cloudInit`.
+        """
+        return pulumi.get(self, "user_data")
+
+    @user_data.setter
+    def user_data(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "user_data", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def vm(self) -> pulumi.Input[Optional['MachineArgs']]:
+        """
+        The virtual machine: brands `bhyve`, `kvm` and `emu`.
+        """
+        return pulumi.get(self, "vm")
+
+    @vm.setter
+    def vm(self, value: pulumi.Input[Optional['MachineArgs']]):
+        pulumi.set(self, "vm", value)
+
+    @_builtins.property
+    @pulumi.getter(name="waitFor")
+    def wait_for(self) -> pulumi.Input[Optional['WaitFor']]:
+        """
+        What to wait for after the zone was booted. Default: `multiUser` where the brand runs illumos, else `running`.
+        """
+        return pulumi.get(self, "wait_for")
+
+    @wait_for.setter
+    def wait_for(self, value: pulumi.Input[Optional['WaitFor']]):
+        pulumi.set(self, "wait_for", value)
+
+    @_builtins.property
+    @pulumi.getter(name="waitTimeout")
+    def wait_timeout(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        How long to wait for it, in seconds. Default: 600.
+        """
+        return pulumi.get(self, "wait_timeout")
+
+    @wait_timeout.setter
+    def wait_timeout(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "wait_timeout", value)
+
+    @_builtins.property
     @pulumi.getter
     def zonepath(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        Directory of the zone. Default: the usual place of the host's distribution.
+        Directory of the zone; a zone that has another one is moved. Default: the usual place of the host's distribution.
         """
         return pulumi.get(self, "zonepath")
 
@@ -313,21 +829,53 @@ class Zone(pulumi.CustomResource):
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
                  address: pulumi.Input[Optional[_builtins.str]] = None,
+                 admins: pulumi.Input[Optional[Sequence[pulumi.Input[Union['AdminArgs', 'AdminArgsDict', 'outputs.Admin']]]]] = None,
                  attributes: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  autoboot: pulumi.Input[Optional[_builtins.bool]] = None,
+                 bootargs: pulumi.Input[Optional[_builtins.str]] = None,
                  brand: pulumi.Input[Optional[_builtins.str]] = None,
+                 cpu_shares: pulumi.Input[Optional[_builtins.int]] = None,
                  cpus: pulumi.Input[Optional[_builtins.float]] = None,
+                 datasets: pulumi.Input[Optional[Sequence[pulumi.Input[Union['DatasetArgs', 'DatasetArgsDict']]]]] = None,
+                 dedicated_cpus: pulumi.Input[Optional[Union['DedicatedCpusArgs', 'DedicatedCpusArgsDict', 'outputs.DedicatedCpus']]] = None,
+                 devices: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  dns_servers: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 filesystems: pulumi.Input[Optional[Sequence[pulumi.Input[Union['FileSystemArgs', 'FileSystemArgsDict', 'outputs.FileSystem']]]]] = None,
+                 fs_allowed: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 guest_password: pulumi.Input[Optional[_builtins.str]] = None,
                  host: pulumi.Input[Optional[_builtins.str]] = None,
+                 hostid: pulumi.Input[Optional[_builtins.str]] = None,
                  hostname: pulumi.Input[Optional[_builtins.str]] = None,
+                 install: pulumi.Input[Optional[Union['InstallArgs', 'InstallArgsDict']]] = None,
                  ip_type: pulumi.Input[Optional['IpType']] = None,
+                 kernel_version: pulumi.Input[Optional[_builtins.str]] = None,
+                 limitpriv: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 locked_memory: pulumi.Input[Optional[_builtins.str]] = None,
+                 max_lwps: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_msg_ids: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_processes: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_sem_ids: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_shm_ids: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_shm_memory: pulumi.Input[Optional[_builtins.str]] = None,
                  memory: pulumi.Input[Optional[_builtins.str]] = None,
                  name: pulumi.Input[Optional[_builtins.str]] = None,
                  nics: pulumi.Input[Optional[Sequence[pulumi.Input[Union['NicArgs', 'NicArgsDict']]]]] = None,
+                 pool: pulumi.Input[Optional[_builtins.str]] = None,
+                 reboot_policy: pulumi.Input[Optional['RebootPolicy']] = None,
+                 resource_controls: pulumi.Input[Optional[Sequence[pulumi.Input[Union['ResourceControlArgs', 'ResourceControlArgsDict', 'outputs.ResourceControl']]]]] = None,
+                 retain_data: pulumi.Input[Optional[_builtins.bool]] = None,
+                 root_password_hash: pulumi.Input[Optional[_builtins.str]] = None,
                  router: pulumi.Input[Optional[_builtins.str]] = None,
+                 scheduling_class: pulumi.Input[Optional[_builtins.str]] = None,
+                 security_flags: pulumi.Input[Optional[Union['SecurityFlagsArgs', 'SecurityFlagsArgsDict', 'outputs.SecurityFlags']]] = None,
+                 shutdown_timeout: pulumi.Input[Optional[_builtins.int]] = None,
                  ssh_authorized_keys: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  state: pulumi.Input[Optional['ZoneState']] = None,
                  swap: pulumi.Input[Optional[_builtins.str]] = None,
+                 user_data: pulumi.Input[Optional[_builtins.str]] = None,
+                 vm: pulumi.Input[Optional[Union['MachineArgs', 'MachineArgsDict']]] = None,
+                 wait_for: pulumi.Input[Optional['WaitFor']] = None,
+                 wait_timeout: pulumi.Input[Optional[_builtins.int]] = None,
                  zonepath: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
         """
@@ -381,7 +929,7 @@ class Zone(pulumi.CustomResource):
 
         ## Import
 
-        The id is the host as the provider or the resource names it, a slash, and the name on the host:
+        The id is the host as the provider or the resource names it, and the name on the host, with slashes between them:
 
         ```sh
         $ pulumi import illumos:index:Zone NAME HOST/NAME_ON_HOST
@@ -391,22 +939,54 @@ class Zone(pulumi.CustomResource):
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.str] address: IPv4 address; the network is found from it. Excludes `nics`.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] attributes: Attributes stored with the zone (zonecfg `attr`, type string).
+        :param pulumi.Input[Sequence[pulumi.Input[Union['AdminArgs', 'AdminArgsDict', 'outputs.Admin']]]] admins: Users of the host who may log into the zone or manage it. Default: what the configuration has is left alone.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] attributes: Attributes stored with the zone (zonecfg `attr`).
         :param pulumi.Input[_builtins.bool] autoboot: Whether the zone boots with the host.
+        :param pulumi.Input[_builtins.str] bootargs: Boot arguments, such as `-m verbose`. Default: none.
         :param pulumi.Input[_builtins.str] brand: Zone brand. Default: the usual one of the host's distribution.
+        :param pulumi.Input[_builtins.int] cpu_shares: CPU shares for the fair share scheduler. Default: the system's, one share.
         :param pulumi.Input[_builtins.float] cpus: CPU cap in CPUs, such as `1.5`. Default: no cap.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['DatasetArgs', 'DatasetArgsDict']]]] datasets: ZFS datasets that are delegated to the zone.
+        :param pulumi.Input[Union['DedicatedCpusArgs', 'DedicatedCpusArgsDict', 'outputs.DedicatedCpus']] dedicated_cpus: CPUs that only this zone uses. Excludes `cpus`, `cpuShares` and `pool`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] devices: Devices of the host that the zone has: paths or patterns.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] dns_servers: Name servers. Default: the router's address behind a router, else the host's.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['FileSystemArgs', 'FileSystemArgsDict', 'outputs.FileSystem']]]] filesystems: File systems that are mounted in the zone.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] fs_allowed: Types of file systems that may be mounted in the zone. Default: the brand's; what the configuration has is left alone.
+        :param pulumi.Input[_builtins.str] guest_password: Password, or its hash, of the default user of a virtual machine's image. It counts at the guest's first boot. It is kept in a file that only the host's root can read.
         :param pulumi.Input[_builtins.str] host: The host to make it on: an alias from the SSH configuration, `name` or `user@name:port`. Default: the provider's host.
+        :param pulumi.Input[_builtins.str] hostid: Host id that the zone sees, in hexadecimal. Default: the host's.
         :param pulumi.Input[_builtins.str] hostname: Host name inside the zone. Default: the zone's name.
+        :param pulumi.Input[Union['InstallArgs', 'InstallArgsDict']] install: Where the zone's files come from. It counts when the zone is made: another value makes the zone anew; leaving it out later changes nothing. Of a zone that this provider did not install it is not known, and not compared. Default: what the brand does by itself.
         :param pulumi.Input['IpType'] ip_type: Whether the zone has an IP stack of its own.
+        :param pulumi.Input[_builtins.str] kernel_version: Version of the Linux kernel that programs of the zone see, such as `5.10`: brand `lx`. Default: the brand's.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] limitpriv: Privileges that processes in the zone can have, such as `[default, dtrace_proc]`. Default: the brand's; what the configuration has is left alone.
+        :param pulumi.Input[_builtins.str] locked_memory: Cap on locked memory. Default: no cap.
+        :param pulumi.Input[_builtins.int] max_lwps: Most threads (lightweight processes), at least 100. Default: no limit.
+        :param pulumi.Input[_builtins.int] max_msg_ids: Most message queues (System V). Default: no limit.
+        :param pulumi.Input[_builtins.int] max_processes: Most processes, at least 100. Default: no limit.
+        :param pulumi.Input[_builtins.int] max_sem_ids: Most semaphore sets (System V). Default: no limit.
+        :param pulumi.Input[_builtins.int] max_shm_ids: Most shared memory segments (System V). Default: no limit.
+        :param pulumi.Input[_builtins.str] max_shm_memory: Most shared memory (System V), such as `1G`. Default: no limit.
         :param pulumi.Input[_builtins.str] memory: Cap on physical memory, such as `512M` or `2G`. Default: no cap.
         :param pulumi.Input[_builtins.str] name: Name of the zone. Default: derived from the resource's name.
         :param pulumi.Input[Sequence[pulumi.Input[Union['NicArgs', 'NicArgsDict']]]] nics: The zone's network interfaces, when `address` alone does not say it. An empty list makes a zone without network.
+        :param pulumi.Input[_builtins.str] pool: Resource pool that the zone is bound to. Default: none.
+        :param pulumi.Input['RebootPolicy'] reboot_policy: What to do when a change needs the running zone to boot again.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['ResourceControlArgs', 'ResourceControlArgsDict', 'outputs.ResourceControl']]]] resource_controls: Other resource controls; one entry for each value. Default: those that the zone's configuration has are left alone.
+        :param pulumi.Input[_builtins.bool] retain_data: Whether the datasets and volumes that were made for the zone stay when the zone is removed.
+        :param pulumi.Input[_builtins.str] root_password_hash: Hash of root's password: brand `solaris10`, where it is set at the first boot unless `install.keepIdentity` is true.
         :param pulumi.Input[_builtins.str] router: Name or id of the router zone whose network the address is on; only needed to say that the zone comes after its router, or when several networks hold the address.
+        :param pulumi.Input[_builtins.str] scheduling_class: Default scheduling class, such as `FSS`. Default: the system's.
+        :param pulumi.Input[Union['SecurityFlagsArgs', 'SecurityFlagsArgsDict', 'outputs.SecurityFlags']] security_flags: Security flags. Default: what the configuration has is left alone.
+        :param pulumi.Input[_builtins.int] shutdown_timeout: How long the zone may take to shut down, in seconds, before it is halted. Default: as long as the host's zones service allows.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] ssh_authorized_keys: Public SSH keys that may log in as root. Default: the file is left alone.
         :param pulumi.Input['ZoneState'] state: Whether the zone is up.
         :param pulumi.Input[_builtins.str] swap: Cap on swap (virtual memory), at least `50M`. Default: no cap.
-        :param pulumi.Input[_builtins.str] zonepath: Directory of the zone. Default: the usual place of the host's distribution.
+        :param pulumi.Input[_builtins.str] user_data: What cloud-init does in a virtual machine at its first boot, such as a `#cloud-config` text. It stands in place of what the host would make of `sshAuthorizedKeys` and `guestPassword`, and excludes them and `vm.cloudInit`.
+        :param pulumi.Input[Union['MachineArgs', 'MachineArgsDict']] vm: The virtual machine: brands `bhyve`, `kvm` and `emu`.
+        :param pulumi.Input['WaitFor'] wait_for: What to wait for after the zone was booted. Default: `multiUser` where the brand runs illumos, else `running`.
+        :param pulumi.Input[_builtins.int] wait_timeout: How long to wait for it, in seconds. Default: 600.
+        :param pulumi.Input[_builtins.str] zonepath: Directory of the zone; a zone that has another one is moved. Default: the usual place of the host's distribution.
         """
         ...
     @overload
@@ -465,7 +1045,7 @@ class Zone(pulumi.CustomResource):
 
         ## Import
 
-        The id is the host as the provider or the resource names it, a slash, and the name on the host:
+        The id is the host as the provider or the resource names it, and the name on the host, with slashes between them:
 
         ```sh
         $ pulumi import illumos:index:Zone NAME HOST/NAME_ON_HOST
@@ -488,21 +1068,53 @@ class Zone(pulumi.CustomResource):
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
                  address: pulumi.Input[Optional[_builtins.str]] = None,
+                 admins: pulumi.Input[Optional[Sequence[pulumi.Input[Union['AdminArgs', 'AdminArgsDict', 'outputs.Admin']]]]] = None,
                  attributes: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  autoboot: pulumi.Input[Optional[_builtins.bool]] = None,
+                 bootargs: pulumi.Input[Optional[_builtins.str]] = None,
                  brand: pulumi.Input[Optional[_builtins.str]] = None,
+                 cpu_shares: pulumi.Input[Optional[_builtins.int]] = None,
                  cpus: pulumi.Input[Optional[_builtins.float]] = None,
+                 datasets: pulumi.Input[Optional[Sequence[pulumi.Input[Union['DatasetArgs', 'DatasetArgsDict']]]]] = None,
+                 dedicated_cpus: pulumi.Input[Optional[Union['DedicatedCpusArgs', 'DedicatedCpusArgsDict', 'outputs.DedicatedCpus']]] = None,
+                 devices: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  dns_servers: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 filesystems: pulumi.Input[Optional[Sequence[pulumi.Input[Union['FileSystemArgs', 'FileSystemArgsDict', 'outputs.FileSystem']]]]] = None,
+                 fs_allowed: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 guest_password: pulumi.Input[Optional[_builtins.str]] = None,
                  host: pulumi.Input[Optional[_builtins.str]] = None,
+                 hostid: pulumi.Input[Optional[_builtins.str]] = None,
                  hostname: pulumi.Input[Optional[_builtins.str]] = None,
+                 install: pulumi.Input[Optional[Union['InstallArgs', 'InstallArgsDict']]] = None,
                  ip_type: pulumi.Input[Optional['IpType']] = None,
+                 kernel_version: pulumi.Input[Optional[_builtins.str]] = None,
+                 limitpriv: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 locked_memory: pulumi.Input[Optional[_builtins.str]] = None,
+                 max_lwps: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_msg_ids: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_processes: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_sem_ids: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_shm_ids: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_shm_memory: pulumi.Input[Optional[_builtins.str]] = None,
                  memory: pulumi.Input[Optional[_builtins.str]] = None,
                  name: pulumi.Input[Optional[_builtins.str]] = None,
                  nics: pulumi.Input[Optional[Sequence[pulumi.Input[Union['NicArgs', 'NicArgsDict']]]]] = None,
+                 pool: pulumi.Input[Optional[_builtins.str]] = None,
+                 reboot_policy: pulumi.Input[Optional['RebootPolicy']] = None,
+                 resource_controls: pulumi.Input[Optional[Sequence[pulumi.Input[Union['ResourceControlArgs', 'ResourceControlArgsDict', 'outputs.ResourceControl']]]]] = None,
+                 retain_data: pulumi.Input[Optional[_builtins.bool]] = None,
+                 root_password_hash: pulumi.Input[Optional[_builtins.str]] = None,
                  router: pulumi.Input[Optional[_builtins.str]] = None,
+                 scheduling_class: pulumi.Input[Optional[_builtins.str]] = None,
+                 security_flags: pulumi.Input[Optional[Union['SecurityFlagsArgs', 'SecurityFlagsArgsDict', 'outputs.SecurityFlags']]] = None,
+                 shutdown_timeout: pulumi.Input[Optional[_builtins.int]] = None,
                  ssh_authorized_keys: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  state: pulumi.Input[Optional['ZoneState']] = None,
                  swap: pulumi.Input[Optional[_builtins.str]] = None,
+                 user_data: pulumi.Input[Optional[_builtins.str]] = None,
+                 vm: pulumi.Input[Optional[Union['MachineArgs', 'MachineArgsDict']]] = None,
+                 wait_for: pulumi.Input[Optional['WaitFor']] = None,
+                 wait_timeout: pulumi.Input[Optional[_builtins.int]] = None,
                  zonepath: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
@@ -514,28 +1126,67 @@ class Zone(pulumi.CustomResource):
             __props__ = ZoneArgs.__new__(ZoneArgs)
 
             __props__.__dict__["address"] = address
+            __props__.__dict__["admins"] = admins
             __props__.__dict__["attributes"] = attributes
             if autoboot is None:
                 autoboot = True
             __props__.__dict__["autoboot"] = autoboot
+            __props__.__dict__["bootargs"] = bootargs
             __props__.__dict__["brand"] = brand
+            __props__.__dict__["cpu_shares"] = cpu_shares
             __props__.__dict__["cpus"] = cpus
+            __props__.__dict__["datasets"] = datasets
+            __props__.__dict__["dedicated_cpus"] = dedicated_cpus
+            __props__.__dict__["devices"] = devices
             __props__.__dict__["dns_servers"] = dns_servers
+            __props__.__dict__["filesystems"] = filesystems
+            __props__.__dict__["fs_allowed"] = fs_allowed
+            __props__.__dict__["guest_password"] = None if guest_password is None else pulumi.Output.secret(guest_password)
             __props__.__dict__["host"] = host
+            __props__.__dict__["hostid"] = hostid
             __props__.__dict__["hostname"] = hostname
+            __props__.__dict__["install"] = install
             if ip_type is None:
                 ip_type = 'exclusive'
             __props__.__dict__["ip_type"] = ip_type
+            __props__.__dict__["kernel_version"] = kernel_version
+            __props__.__dict__["limitpriv"] = limitpriv
+            __props__.__dict__["locked_memory"] = locked_memory
+            __props__.__dict__["max_lwps"] = max_lwps
+            __props__.__dict__["max_msg_ids"] = max_msg_ids
+            __props__.__dict__["max_processes"] = max_processes
+            __props__.__dict__["max_sem_ids"] = max_sem_ids
+            __props__.__dict__["max_shm_ids"] = max_shm_ids
+            __props__.__dict__["max_shm_memory"] = max_shm_memory
             __props__.__dict__["memory"] = memory
             __props__.__dict__["name"] = name
             __props__.__dict__["nics"] = nics
+            __props__.__dict__["pool"] = pool
+            if reboot_policy is None:
+                reboot_policy = 'always'
+            __props__.__dict__["reboot_policy"] = reboot_policy
+            __props__.__dict__["resource_controls"] = resource_controls
+            if retain_data is None:
+                retain_data = False
+            __props__.__dict__["retain_data"] = retain_data
+            __props__.__dict__["root_password_hash"] = None if root_password_hash is None else pulumi.Output.secret(root_password_hash)
             __props__.__dict__["router"] = router
+            __props__.__dict__["scheduling_class"] = scheduling_class
+            __props__.__dict__["security_flags"] = security_flags
+            __props__.__dict__["shutdown_timeout"] = shutdown_timeout
             __props__.__dict__["ssh_authorized_keys"] = ssh_authorized_keys
             if state is None:
                 state = 'running'
             __props__.__dict__["state"] = state
             __props__.__dict__["swap"] = swap
+            __props__.__dict__["user_data"] = None if user_data is None else pulumi.Output.secret(user_data)
+            __props__.__dict__["vm"] = vm
+            __props__.__dict__["wait_for"] = wait_for
+            __props__.__dict__["wait_timeout"] = wait_timeout
             __props__.__dict__["zonepath"] = zonepath
+            __props__.__dict__["installed_from"] = None
+            __props__.__dict__["live_limits"] = None
+            __props__.__dict__["pending_reboot"] = None
             __props__.__dict__["status"] = None
             __props__.__dict__["uuid"] = None
         super(Zone, __self__).__init__(
@@ -561,23 +1212,51 @@ class Zone(pulumi.CustomResource):
         __props__ = ZoneArgs.__new__(ZoneArgs)
 
         __props__.__dict__["address"] = None
+        __props__.__dict__["admins"] = None
         __props__.__dict__["attributes"] = None
         __props__.__dict__["autoboot"] = None
+        __props__.__dict__["bootargs"] = None
         __props__.__dict__["brand"] = None
+        __props__.__dict__["cpu_shares"] = None
         __props__.__dict__["cpus"] = None
+        __props__.__dict__["datasets"] = None
+        __props__.__dict__["dedicated_cpus"] = None
+        __props__.__dict__["devices"] = None
         __props__.__dict__["dns_servers"] = None
+        __props__.__dict__["filesystems"] = None
+        __props__.__dict__["fs_allowed"] = None
         __props__.__dict__["host"] = None
+        __props__.__dict__["hostid"] = None
         __props__.__dict__["hostname"] = None
+        __props__.__dict__["installed_from"] = None
         __props__.__dict__["ip_type"] = None
+        __props__.__dict__["kernel_version"] = None
+        __props__.__dict__["limitpriv"] = None
+        __props__.__dict__["live_limits"] = None
+        __props__.__dict__["locked_memory"] = None
+        __props__.__dict__["max_lwps"] = None
+        __props__.__dict__["max_msg_ids"] = None
+        __props__.__dict__["max_processes"] = None
+        __props__.__dict__["max_sem_ids"] = None
+        __props__.__dict__["max_shm_ids"] = None
+        __props__.__dict__["max_shm_memory"] = None
         __props__.__dict__["memory"] = None
         __props__.__dict__["name"] = None
         __props__.__dict__["nics"] = None
+        __props__.__dict__["pending_reboot"] = None
+        __props__.__dict__["pool"] = None
+        __props__.__dict__["resource_controls"] = None
+        __props__.__dict__["retain_data"] = None
         __props__.__dict__["router"] = None
+        __props__.__dict__["scheduling_class"] = None
+        __props__.__dict__["security_flags"] = None
+        __props__.__dict__["shutdown_timeout"] = None
         __props__.__dict__["ssh_authorized_keys"] = None
         __props__.__dict__["state"] = None
         __props__.__dict__["status"] = None
         __props__.__dict__["swap"] = None
         __props__.__dict__["uuid"] = None
+        __props__.__dict__["vm"] = None
         __props__.__dict__["zonepath"] = None
         return Zone(resource_name, opts=opts, __props__=__props__)
 
@@ -597,6 +1276,14 @@ class Zone(pulumi.CustomResource):
 
     @_builtins.property
     @pulumi.getter
+    def admins(self) -> pulumi.Output[Optional[Sequence['outputs.Admin']]]:
+        """
+        Users of the host who may do something with the zone.
+        """
+        return pulumi.get(self, "admins")
+
+    @_builtins.property
+    @pulumi.getter
     def attributes(self) -> pulumi.Output[Mapping[str, _builtins.str]]:
         """
         Attributes stored with the zone.
@@ -613,11 +1300,27 @@ class Zone(pulumi.CustomResource):
 
     @_builtins.property
     @pulumi.getter
+    def bootargs(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        Boot arguments.
+        """
+        return pulumi.get(self, "bootargs")
+
+    @_builtins.property
+    @pulumi.getter
     def brand(self) -> pulumi.Output[_builtins.str]:
         """
         Zone brand.
         """
         return pulumi.get(self, "brand")
+
+    @_builtins.property
+    @pulumi.getter(name="cpuShares")
+    def cpu_shares(self) -> pulumi.Output[Optional[_builtins.int]]:
+        """
+        CPU shares for the fair share scheduler.
+        """
+        return pulumi.get(self, "cpu_shares")
 
     @_builtins.property
     @pulumi.getter
@@ -626,6 +1329,30 @@ class Zone(pulumi.CustomResource):
         CPU cap.
         """
         return pulumi.get(self, "cpus")
+
+    @_builtins.property
+    @pulumi.getter
+    def datasets(self) -> pulumi.Output[Optional[Sequence['outputs.DatasetState']]]:
+        """
+        ZFS datasets that are delegated to the zone.
+        """
+        return pulumi.get(self, "datasets")
+
+    @_builtins.property
+    @pulumi.getter(name="dedicatedCpus")
+    def dedicated_cpus(self) -> pulumi.Output[Optional['outputs.DedicatedCpus']]:
+        """
+        CPUs that only this zone uses.
+        """
+        return pulumi.get(self, "dedicated_cpus")
+
+    @_builtins.property
+    @pulumi.getter
+    def devices(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+        """
+        Devices of the host that the zone has.
+        """
+        return pulumi.get(self, "devices")
 
     @_builtins.property
     @pulumi.getter(name="dnsServers")
@@ -637,11 +1364,35 @@ class Zone(pulumi.CustomResource):
 
     @_builtins.property
     @pulumi.getter
+    def filesystems(self) -> pulumi.Output[Optional[Sequence['outputs.FileSystem']]]:
+        """
+        File systems that are mounted in the zone.
+        """
+        return pulumi.get(self, "filesystems")
+
+    @_builtins.property
+    @pulumi.getter(name="fsAllowed")
+    def fs_allowed(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+        """
+        Types of file systems that may be mounted in the zone.
+        """
+        return pulumi.get(self, "fs_allowed")
+
+    @_builtins.property
+    @pulumi.getter
     def host(self) -> pulumi.Output[_builtins.str]:
         """
         The host that the zone is on.
         """
         return pulumi.get(self, "host")
+
+    @_builtins.property
+    @pulumi.getter
+    def hostid(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        Host id that the zone sees, in hexadecimal.
+        """
+        return pulumi.get(self, "hostid")
 
     @_builtins.property
     @pulumi.getter
@@ -652,12 +1403,100 @@ class Zone(pulumi.CustomResource):
         return pulumi.get(self, "hostname")
 
     @_builtins.property
+    @pulumi.getter(name="installedFrom")
+    def installed_from(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        How the zone was installed, as it is recorded with it.
+        """
+        return pulumi.get(self, "installed_from")
+
+    @_builtins.property
     @pulumi.getter(name="ipType")
     def ip_type(self) -> pulumi.Output['IpType']:
         """
         Whether the zone has an IP stack of its own.
         """
         return pulumi.get(self, "ip_type")
+
+    @_builtins.property
+    @pulumi.getter(name="kernelVersion")
+    def kernel_version(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        Version of the Linux kernel that programs of the zone see.
+        """
+        return pulumi.get(self, "kernel_version")
+
+    @_builtins.property
+    @pulumi.getter
+    def limitpriv(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+        """
+        Privileges that processes in the zone can have.
+        """
+        return pulumi.get(self, "limitpriv")
+
+    @_builtins.property
+    @pulumi.getter(name="liveLimits")
+    def live_limits(self) -> pulumi.Output[Optional[Mapping[str, _builtins.str]]]:
+        """
+        Resource controls that have another value in the running zone than in its configuration, with that value; they show as a change.
+        """
+        return pulumi.get(self, "live_limits")
+
+    @_builtins.property
+    @pulumi.getter(name="lockedMemory")
+    def locked_memory(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        Cap on locked memory.
+        """
+        return pulumi.get(self, "locked_memory")
+
+    @_builtins.property
+    @pulumi.getter(name="maxLwps")
+    def max_lwps(self) -> pulumi.Output[Optional[_builtins.int]]:
+        """
+        Most threads (lightweight processes).
+        """
+        return pulumi.get(self, "max_lwps")
+
+    @_builtins.property
+    @pulumi.getter(name="maxMsgIds")
+    def max_msg_ids(self) -> pulumi.Output[Optional[_builtins.int]]:
+        """
+        Most message queues (System V).
+        """
+        return pulumi.get(self, "max_msg_ids")
+
+    @_builtins.property
+    @pulumi.getter(name="maxProcesses")
+    def max_processes(self) -> pulumi.Output[Optional[_builtins.int]]:
+        """
+        Most processes.
+        """
+        return pulumi.get(self, "max_processes")
+
+    @_builtins.property
+    @pulumi.getter(name="maxSemIds")
+    def max_sem_ids(self) -> pulumi.Output[Optional[_builtins.int]]:
+        """
+        Most semaphore sets (System V).
+        """
+        return pulumi.get(self, "max_sem_ids")
+
+    @_builtins.property
+    @pulumi.getter(name="maxShmIds")
+    def max_shm_ids(self) -> pulumi.Output[Optional[_builtins.int]]:
+        """
+        Most shared memory segments (System V).
+        """
+        return pulumi.get(self, "max_shm_ids")
+
+    @_builtins.property
+    @pulumi.getter(name="maxShmMemory")
+    def max_shm_memory(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        Most shared memory (System V).
+        """
+        return pulumi.get(self, "max_shm_memory")
 
     @_builtins.property
     @pulumi.getter
@@ -684,12 +1523,68 @@ class Zone(pulumi.CustomResource):
         return pulumi.get(self, "nics")
 
     @_builtins.property
+    @pulumi.getter(name="pendingReboot")
+    def pending_reboot(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+        """
+        Properties whose change waits for the next boot of the zone.
+        """
+        return pulumi.get(self, "pending_reboot")
+
+    @_builtins.property
+    @pulumi.getter
+    def pool(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        Resource pool that the zone is bound to.
+        """
+        return pulumi.get(self, "pool")
+
+    @_builtins.property
+    @pulumi.getter(name="resourceControls")
+    def resource_controls(self) -> pulumi.Output[Optional[Sequence['outputs.ResourceControl']]]:
+        """
+        Other resource controls.
+        """
+        return pulumi.get(self, "resource_controls")
+
+    @_builtins.property
+    @pulumi.getter(name="retainData")
+    def retain_data(self) -> pulumi.Output[Optional[_builtins.bool]]:
+        """
+        Whether the datasets and volumes that were made for the zone stay when it is removed.
+        """
+        return pulumi.get(self, "retain_data")
+
+    @_builtins.property
     @pulumi.getter
     def router(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
         The router zone of the first nic.
         """
         return pulumi.get(self, "router")
+
+    @_builtins.property
+    @pulumi.getter(name="schedulingClass")
+    def scheduling_class(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        Default scheduling class.
+        """
+        return pulumi.get(self, "scheduling_class")
+
+    @_builtins.property
+    @pulumi.getter(name="securityFlags")
+    def security_flags(self) -> pulumi.Output[Optional['outputs.SecurityFlags']]:
+        """
+        Security flags.
+        """
+        return pulumi.get(self, "security_flags")
+
+    @_builtins.property
+    @pulumi.getter(name="shutdownTimeout")
+    def shutdown_timeout(self) -> pulumi.Output[Optional[_builtins.int]]:
+        """
+        How long the zone may take to shut down, in seconds, before it is halted.
+        """
+        return pulumi.get(self, "shutdown_timeout")
 
     @_builtins.property
     @pulumi.getter(name="sshAuthorizedKeys")
@@ -730,6 +1625,14 @@ class Zone(pulumi.CustomResource):
         The zone's UUID, once it is installed.
         """
         return pulumi.get(self, "uuid")
+
+    @_builtins.property
+    @pulumi.getter
+    def vm(self) -> pulumi.Output[Optional['outputs.MachineState']]:
+        """
+        The virtual machine.
+        """
+        return pulumi.get(self, "vm")
 
     @_builtins.property
     @pulumi.getter

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import pytest
 
 from pulumi_illumos_provider import __version__, schema
+from pulumi_illumos_provider.components import COMPONENTS
 from pulumi_illumos_provider.engine import config
 from pulumi_illumos_provider.model.base import Inputs, prop
 from pulumi_illumos_provider.resources import KINDS
@@ -31,7 +32,8 @@ def properties(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]
         if key in ("properties", "inputProperties", "variables"):
             for name, spec in value.items():
                 yield f"{path}.{name}", spec
-        yield from properties(value, f"{path}.{key}")
+        elif key not in ("default", "description"):
+            yield from properties(value, f"{path}.{key}")
 
 
 def references(node: Any) -> Iterator[str]:
@@ -82,7 +84,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_resources_and_kinds_name_the_same_properties() -> None:
-    assert set(SCHEMA["resources"]) == set(KINDS)
+    assert set(SCHEMA["resources"]) == {*KINDS, *COMPONENTS}
     for token, kind in KINDS.items():
         spec = SCHEMA["resources"][token]
         inputs = {kind.inputs.property_name(field) for field in kind.inputs.model_fields}
@@ -90,6 +92,19 @@ def test_resources_and_kinds_name_the_same_properties() -> None:
         assert (set(spec["inputProperties"]), set(spec["properties"])) == (inputs, outputs)
         assert set(spec["requiredInputs"]) <= inputs
         assert {"host", "name"} <= set(spec["required"]) <= outputs
+
+
+def test_components_are_marked_and_are_not_imported() -> None:
+    assert {token for token, spec in SCHEMA["resources"].items() if spec.get("isComponent")} == set(
+        COMPONENTS
+    )
+    for token, component in COMPONENTS.items():
+        spec = SCHEMA["resources"][token]
+        inputs = {component.inputs.property_name(field) for field in component.inputs.model_fields}
+        outputs = {component.outputs.property_name(field) for field in component.outputs.model_fields}
+        assert (set(spec["inputProperties"]), set(spec["properties"])) == (inputs, outputs)
+        assert set(spec["required"]) == outputs
+        assert "## Import" not in spec["description"]
 
 
 def test_names_are_as_pulumi_wants_them() -> None:
@@ -105,7 +120,8 @@ def test_names_are_as_pulumi_wants_them() -> None:
 def test_replacing_inputs_are_marked() -> None:
     zone = SCHEMA["resources"]["illumos:index:Zone"]["inputProperties"]
     marked = {name for name, spec in zone.items() if spec.get("willReplaceOnChanges")}
-    assert {"host", "name", "brand", "zonepath"} <= marked
+    assert {"host", "name", "brand"} <= marked
+    assert "zonepath" not in marked
     assert marked == {name for name, spec in zone.items() if spec.get("replaceOnChanges")}
     assert "memory" not in marked
 
@@ -119,7 +135,8 @@ def test_settings_of_configuration_and_provider_are_the_same_with_their_environm
 
 
 def test_every_resource_tells_how_it_is_imported() -> None:
-    for token, spec in SCHEMA["resources"].items():
+    for token in KINDS:
+        spec = SCHEMA["resources"][token]
         assert "## Import" in spec["description"]
         assert f"pulumi import {token} NAME HOST/" in spec["description"]
 

@@ -74,7 +74,7 @@ class BoxKind(Kind[BoxInputs, BoxOutputs]):
     def autoname(self, name: str, suffix: str) -> str:
         return f"{name}_{int(suffix, 16) % 1000}"
 
-    def probes(self, name: str) -> Probes:
+    def probes(self, name: str, wanted: object = None) -> Probes:
         return {"world": Command(("/usr/bin/list",))}
 
     def observe(self, name: str, results: Results) -> Any:

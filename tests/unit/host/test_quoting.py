@@ -84,3 +84,8 @@ def test_a_long_command_is_cut():
     line = shown(("/bin/echo", "x" * 1000))
     assert len(line) == SHOWN_LIMIT
     assert line.endswith("...")
+
+
+def test_a_long_script_is_not_shown_and_its_arguments_are():
+    script = "cd /\n" * 30
+    assert shown(("/bin/sh", "-c", script, "sh", "gw")) == "/bin/sh -c '(a script of 30 lines)' sh gw"

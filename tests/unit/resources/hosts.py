@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+
+from pulumi_illumos_provider.illumos import fragments
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, probes
 from pulumi_illumos_provider.plan import Completed
 from pulumi_illumos_provider.resources import KINDS
 from pulumi_illumos_provider.resources.kind import Owner
+from pulumi_illumos_provider.resources.router import render
+from pulumi_illumos_provider.resources.router.design import recorded
 
 OWNER = Owner("urn:pulumi:dev::site::illumos:index:Thing::thing")
 OTHER = Owner("urn:pulumi:dev::site::illumos:index:Thing::other")
 
 ETHERSTUB = KINDS["illumos:index:Etherstub"]
+PORT_FORWARD = KINDS["illumos:index:PortForward"]
 ROUTER = KINDS["illumos:index:RouterZone"]
 ZONE = KINDS["illumos:index:Zone"]
 
@@ -64,6 +70,32 @@ ROUTER_INPUTS = {
 }
 
 
+GW_LIVE = {
+    "addresses": "gw_0/?:192.0.2.100/24\ngw_1/?:10.9.1.254/24",
+    "forwarding": "on",
+    "routes": "default 192.0.2.1 UG 1 0",
+    "policy": "custom",
+}
+
+
+@functools.cache
+def built() -> dict[str, str]:
+    """The files of router zone gw as the provider writes them."""
+    now = FakeHost().router(files={"etc/nodename": "gw\n"}).snapshot()
+    design = recorded(now.zones["gw"])
+    assert design is not None
+    files = {path: text for path, text in render.files(design).items() if text is not None}
+    files[now.distribution.dnsmasq.config.lstrip("/")] = render.name_server(design, now.distribution)
+    for kind, rules in (
+        (fragments.NAT, render.nat_rules(design)),
+        (fragments.FILTER, render.filter_rules(design)),
+    ):
+        text = fragments.text(rules)
+        files[f"{kind.directory}/{fragments.ROUTER}"] = text
+        files[kind.config] = f"{fragments.BEGIN}\n{text}{fragments.END}\n"
+    return files
+
+
 class FakeHost:
     """Text that a host would print; `snapshot` reads it as the provider does."""
 
@@ -78,6 +110,10 @@ class FakeHost:
         self.zones = ["0:global:running:/::ipkg:shared"]
         self.configurations: list[str] = []
         self.owners: list[str] = []
+        self.zap: list[str] = []
+        self.datasets = ["rpool\tfilesystem\t/rpool", "rpool/zones\tfilesystem\t/zones"]
+        self.owned: list[str] = []
+        self.paths: list[str] = []
 
     def etherstub(self, name: str, owner: str = "") -> FakeHost:
         self.links.append(f"{name}:etherstub:9000:")
@@ -106,6 +142,8 @@ class FakeHost:
         files: dict[str, str] | None = None,
         services: dict[str, str] | None = None,
         brand: str = "lipkg",
+        live: dict[str, str] | None = None,
+        kept: dict[str, str] | None = None,
     ) -> FakeHost:
         ip_type = "excl" if "ip-type=exclusive" in config else "shared"
         self.zones.append(f"-:{name}:{state}:/zones/{name}::{brand}:{ip_type}")
@@ -113,12 +151,23 @@ class FakeHost:
         text += f"#memory \n#root /zones/{name}/root\n"
         for path, content in (files or {}).items():
             text += f"#file {path}\n" + "".join(f"\t{line}\n" for line in content.splitlines())
+        for what, content in (live or {}).items():
+            text += f"#live {what}\n" + "".join(f"\t{line}\n" for line in content.splitlines())
+        for what, content in (kept or {}).items():
+            text += f"#kept {what}\n" + "".join(f"\t{line}\n" for line in content.splitlines())
         for fmri, value in (services or {}).items():
             text += f"#service {value} {fmri}\n"
         self.configurations.append(text)
         return self
 
-    def router(self, state: str = "running", files: dict[str, str] | None = None) -> FakeHost:
+    def router(
+        self,
+        state: str = "running",
+        files: dict[str, str] | None = None,
+        live: dict[str, str] | None = None,
+        whole: bool = False,
+    ) -> FakeHost:
+        """Router zone gw; a whole one has everything that the provider writes and looks at."""
         self.etherstub("lan0").vnic("gw_0", "igb0", "gw").vnic("gw_1", "lan0", "gw").vnic("gw_s0", "lan0")
         self.interfaces.append("gw_s0:ok")
         services = {
@@ -126,7 +175,9 @@ class FakeHost:
             "svc:/network/ipfilter:default": "online",
             "svc:/network/dns/dnsmasq:default": "online",
         }
-        return self.zone("gw", state, GW_CONFIG, GW_FILES | (files or {}), services)
+        present = GW_FILES | (built() if whole else {}) | (files or {})
+        live = (GW_LIVE if state == "running" and whole else {}) | (live or {})
+        return self.zone("gw", state, GW_CONFIG, present, services, live=live)
 
     def snapshot(self) -> Snapshot:
         text = {
@@ -134,7 +185,10 @@ class FakeHost:
             "brands": self.brands,
             "ipfilter": "yes\n",
             "resolvers": "nameserver 192.0.2.53\n",
-            "datasets": "rpool\t/rpool\nrpool/zones\t/zones\n",
+            "accounts": "root\nadmin\n",
+            "datasets": "".join(f"{line}\n" for line in self.datasets),
+            "owned": "".join(f"{line}\n" for line in self.owned),
+            "paths": "".join(f"{line}\n" for line in self.paths),
             "links": "\n".join(self.links),
             "vnics": "\n".join(self.vnics),
             "properties": "\n".join(self.properties),
@@ -143,6 +197,7 @@ class FakeHost:
             "route": "    gateway: 192.0.2.1\n  interface: igb0\n",
             "zones": "\n".join(self.zones),
             "owners": "\n".join(self.owners),
+            "zap": "\n".join(self.zap),
             "configurations": "".join(self.configurations),
         }
         assert set(text) == set(probes("x")), "every probe has an answer here"

@@ -67,7 +67,7 @@ def test_an_incomplete_zone_is_never_shown_as_healthy():
 
 
 def test_networks_of_a_router_have_no_order():
-    host = FakeHost().router()
+    host = FakeHost().router(whole=True)
     assert differences(ROUTER, ROUTER_INPUTS, host) == []
     spelled = ROUTER_INPUTS | {
         "networks": [{"subnet": "10.9.1.0/255.255.255.0", "etherstub": "lan0", "address": "10.9.1.254"}]
@@ -83,7 +83,7 @@ def test_removing_a_cap_from_the_program_is_a_difference():
     ("kind", "name", "host"),
     [
         (ETHERSTUB, "lan0", FakeHost().etherstub("lan0")),
-        (ROUTER, "gw", FakeHost().router()),
+        (ROUTER, "gw", FakeHost().router(whole=True)),
         (ZONE, "web", with_web(config=CAPPED)),
         (ZONE, "web", with_web("installed")),
     ],

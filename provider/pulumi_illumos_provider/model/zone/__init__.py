@@ -18,6 +18,7 @@ from pulumi_illumos_provider.model.zone.inside import InsideInputs, InsideState
 from pulumi_illumos_provider.model.zone.installation import InstallationInputs, InstallationState
 from pulumi_illumos_provider.model.zone.lifecycle import LifecycleInputs, LifecycleState
 from pulumi_illumos_provider.model.zone.limits import LimitsInputs, LimitsState
+from pulumi_illumos_provider.model.zone.machine import MachineInputs, MachineOutputs
 from pulumi_illumos_provider.model.zone.network import NetworkInputs, NetworkState, Nic, NicState
 from pulumi_illumos_provider.model.zone.settings import SettingsInputs, SettingsState
 from pulumi_illumos_provider.model.zone.storage import StorageInputs, StorageState
@@ -31,6 +32,7 @@ class _Identity(Inputs):
 # The properties stand in the order of the bases from the last to the first.
 class ZoneInputs(
     LifecycleInputs,
+    MachineInputs,
     InsideInputs,
     StorageInputs,
     LimitsInputs,
@@ -58,6 +60,8 @@ class ZoneInputs(
         self.examine_limits(faults, known)
         self.examine_storage(faults, known)
         self.examine_inside(faults, known)
+        self.examine_machine(faults, known)
+        self.examine_lifecycle(faults, known)
         faults.raise_if_any()
         return self
 
@@ -69,6 +73,7 @@ class _Place(Outputs):
 
 class ZoneOutputs(
     LifecycleState,
+    MachineOutputs,
     InsideState,
     StorageState,
     LimitsState,

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from pulumi_illumos_provider.illumos import zonecfg
+from pulumi_illumos_provider.illumos.brands import Brand
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen
-from pulumi_illumos_provider.plan import Step
+from pulumi_illumos_provider.plan import Command, Step
 from pulumi_illumos_provider.resources import zone_steps
 from pulumi_illumos_provider.resources.kind import Owner
 from pulumi_illumos_provider.resources.placement import Placed
@@ -26,7 +27,8 @@ class Job:
         now: the host.
         placed: its nics, worked out.
         properties, resources, scope: the wanted configuration, see `zonecfg.Draft`.
-        install_options: for ``zoneadm install``.
+        files: what gives the zone its files; None for a plain installation.
+        filing: the verb for it: "installing", "cloning".
         before: what the configuration or the installation needs to be there (datasets).
         links: changes of links, for which the zone must not run.
         inside: what is written below the zone's root, before it boots when it has to.
@@ -47,7 +49,8 @@ class Job:
     properties: dict[str, str] = field(default_factory=dict)
     resources: list[zonecfg.Resource] = field(default_factory=list)
     scope: set[tuple[str, str | None]] = field(default_factory=set)
-    install_options: tuple[str, ...] = ()
+    files: Command | None = None
+    filing: str = "installing"
     before: list[Step] = field(default_factory=list)
     links: list[Step] = field(default_factory=list)
     inside: list[Step] = field(default_factory=list)
@@ -65,7 +68,12 @@ class Job:
     @property
     def native(self) -> bool:
         """Whether the zone has illumos userland and SMF, and is set up from its files."""
-        return self.brand in self.now.distribution.native_brands
+        return self.kind.native
+
+    @property
+    def kind(self) -> Brand:
+        """What is known of the zone's brand."""
+        return self.now.distribution.known(self.brand)
 
     @property
     def config(self) -> zonecfg.ZoneConfig:
@@ -86,6 +94,11 @@ class Job:
     def draft(self) -> zonecfg.Draft:
         """The wanted configuration."""
         return zonecfg.Draft(self.properties, tuple(self.resources), frozenset(self.scope))
+
+    @property
+    def moves(self) -> bool:
+        """Whether the zone is installed, and in another directory than is wanted."""
+        return self.installed and self.zone is not None and self.zone.listed.zonepath != self.zonepath
 
     def want(self, kind: str, key: str, *resources: zonecfg.Resource) -> None:
         """Have these resources, or none, in the place of the one that a key names."""

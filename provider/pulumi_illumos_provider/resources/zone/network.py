@@ -1,26 +1,45 @@
-"""A zone's network interfaces."""
+"""A zone's network interfaces: how they are brought about; `nics` reads what is there."""
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 from typing import Any, ClassVar
 
-from pulumi_illumos_provider.illumos import dladm, names, zonecfg
+from pulumi_illumos_provider.errors import Refused
+from pulumi_illumos_provider.illumos import dladm, names, zap_records, zonecfg
+from pulumi_illumos_provider.illumos.brands import Brand, Family
+from pulumi_illumos_provider.illumos.distribution import Distribution
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen
+from pulumi_illumos_provider.model.base import Change
 from pulumi_illumos_provider.model.common import IpType
-from pulumi_illumos_provider.model.values import HostAddress, parse_host_address
-from pulumi_illumos_provider.model.zone.network import NetworkInputs, NetworkState, Nic, NicState
-from pulumi_illumos_provider.plan import Step
+from pulumi_illumos_provider.model.values import HostAddress
+from pulumi_illumos_provider.model.zone.network import NetworkInputs, NetworkState, Nic, host_of
+from pulumi_illumos_provider.plan import Step, sh
 from pulumi_illumos_provider.resources import zone_steps as steps
-from pulumi_illumos_provider.resources.attachment import release_steps, reservation_steps
-from pulumi_illumos_provider.resources.kind import local_name
-from pulumi_illumos_provider.resources.placement import Placed
+from pulumi_illumos_provider.resources.attachment import (
+    cleanup_lines,
+    release_steps,
+    reservation_steps,
+)
+from pulumi_illumos_provider.resources.kind import Claim, local_name
+from pulumi_illumos_provider.resources.placement import (
+    Interface,
+    Placed,
+    addresses_of,
+    links_of,
+    net_properties,
+)
+from pulumi_illumos_provider.resources.zone import nics
 from pulumi_illumos_provider.resources.zone.job import Job
 from pulumi_illumos_provider.resources.zone.side import Side
 
-
-_KNOWN = frozenset({"physical", "address", "allowed-address", "defrouter"})
-"""Properties of a ``net`` resource that the nic decides about; others stay as they are."""
+_ANSWERS = """
+if /usr/sbin/ping "$1" 1 >/dev/null 2>&1; then
+    echo "a machine on the network of $2 answers at $1: choose another address, or stop that machine" >&2
+    exit 1
+fi
+"""
 
 
 class Network(Side[NetworkInputs, NetworkState]):
@@ -36,26 +55,30 @@ class Network(Side[NetworkInputs, NetworkState]):
 
     def plan(self, wanted: NetworkInputs, job: Job) -> None:
         exclusive = wanted.ip_type is IpType.EXCLUSIVE
+        for nic in job.placed:
+            _refuse_unsupported(nic, job.kind, job.now.distribution)
         job.properties["ip-type"] = wanted.ip_type.value
         present = job.config.of_kind("net")
-        nets = [zonecfg.keeping(_net(nic), present, _KNOWN) for nic in job.placed]
+        nets = [net for nic in job.placed for net in _nets(nic, job)]
         job.want_all("net", *nets)
         if job.zone is not None:
-            moved = len(present) != len(nets) or any(
-                not any(zonecfg.same(net, other) for other in present) for net in nets
-            )
-            if moved or job.zone.listed.exclusive != exclusive:
+            same = len(present) == len(nets) and all(map(zonecfg.same, present, nets))
+            if not same or job.zone.listed.exclusive != exclusive or _asks_for_another(job):
                 job.reboot_for("nics")
+        job.before += _vacancy_steps(job)
         job.links += _link_steps(job, exclusive)
+        for nic in job.placed:
+            job.attached += _tuning_steps(nic, job)
         job.attached += release_steps(job.name, job.now, keep=job.placed)
         job.attached += reservation_steps(job.name, job.placed, job.now)
+        job.attached += zap_records.zone_steps(_zap_record(job, exclusive), job.now)
 
     def read(self, zone: ZoneSeen, now: Snapshot) -> dict[str, Any]:
-        nics = [_read_nic(net, zone, now) for net in zone.config.of_kind("net")]
+        found = nics.read(zone, now)
         return {
-            "address": nics[0].address if nics else None,
-            "router": nics[0].router if nics else None,
-            "nics": nics,
+            "address": found[0].address if found else None,
+            "router": found[0].router if found else None,
+            "nics": found,
             "ip_type": IpType.EXCLUSIVE if zone.listed.exclusive else IpType.SHARED,
         }
 
@@ -65,34 +88,193 @@ class Network(Side[NetworkInputs, NetworkState]):
             case "router":
                 return value is None or local_name(value) == state.router
             case "address":
-                return value is None or _address_satisfied(value, state)
+                return value is None or nics.has_address(value, state)
             case "nics":
-                if value is None:
-                    return len(state.nics) == 1 or wanted.address is None
-                return len(value) == len(state.nics) and all(
-                    _nic_satisfied(nic, actual, wanted.ip_type)
-                    for nic, actual in zip(value, state.nics, strict=True)
-                )
+                return nics.satisfied(wanted, state)
             case _:
                 return bool(value == getattr(state, field))
 
+    def change(self, field: str, wanted: NetworkInputs, state: NetworkState) -> Change:
+        if field == "nics" and nics.differ_in_tuning_only(wanted, state):
+            return Change.LIVE
+        return super().change(field, wanted, state)
+
+    def removal(self, name: str, zone: ZoneSeen | None, now: Snapshot, state: NetworkState) -> list[Step]:
+        exclusive = state.ip_type is IpType.EXCLUSIVE
+        recorded = [nic.vnic for nic in state.nics if exclusive and not nic.global_nic]
+        found: list[Step] = []
+        for vnic in dict.fromkeys([*own_vnics(name, zone, now), *recorded]):
+            link = now.links.get(vnic)
+            free = f"{name}/{vnic}" not in now.links and now.user_of_link(vnic) in (None, name)
+            if link and link.link_class == "vnic" and free:
+                found += steps.delete_vnic_steps(vnic)
+        if zone is not None:
+            found += _leftover_steps(zone)
+        return [*found, *release_steps(name, now), *zap_records.zone_removal_steps(name, now)]
+
     def spell(self, state: NetworkState) -> dict[str, Any]:
-        spelled = _spell_network(state)
+        spelled = nics.spell(state)
         if state.ip_type is not IpType.EXCLUSIVE:
             spelled["ipType"] = state.ip_type.value
         return spelled
 
 
+# What excludes others ----------------------------------------------------------------------------
+
+
+def claims(wanted: NetworkInputs) -> list[Claim]:
+    """The addresses and MAC addresses of a zone, which no other zone of the program can have.
+
+    Networks behind routers do not overlap, so an address there is unique on the host; on a link it is only
+    on that link and VLAN.
+    """
+    if wanted.address is not None:
+        return [_claim("address", wanted.address.address, "address")]
+    found = []
+    for index, nic in enumerate(wanted.nics or []):
+        path = f"nics[{index}]"
+        space = _space(nic)
+        if nic.address is not None:
+            found.append(_claim(space, nic.address.address, f"{path}.address"))
+        for number, further in enumerate(nic.addresses or []):
+            found.append(_claim(space, host_of(further), f"{path}.addresses[{number}]"))
+        if nic.mac is not None:
+            number = int(nic.mac.replace(":", ""), 16)
+            found.append(Claim("MAC address", number, number, f"MAC address {nic.mac}", f"{path}.mac"))
+    return found
+
+
+def _space(nic: Nic) -> str:
+    if nic.router is not None:
+        return "address"
+    place = nic.link or nic.etherstub or nic.global_nic
+    return f"address on {place}" + (f" VLAN {nic.vlan_id}" if nic.vlan_id else "")
+
+
+def _claim(space: str, address: Any, path: str) -> Claim:
+    family = "IPv6 " if address.version == 6 else ""
+    return Claim(family + space, int(address), int(address), str(address), path)
+
+
 # What it takes -----------------------------------------------------------------------------------
 
 
-def _net(nic: Placed) -> zonecfg.Resource:
-    address = str(nic.address) if nic.address else None
+def _refuse_unsupported(nic: Placed, brand: Brand, distribution: Distribution) -> None:
+    """Refuse what the brand of a zone, or the host's zonecfg, does not have."""
+    if nic.properties is not None and not distribution.net_properties:
+        raise Refused(
+            f"net resources on {distribution.name} have no free properties (OmniOS has them)",
+            f"{nic.path}.properties",
+        )
+    if brand.family is Family.LX and not distribution.net_properties and not nic.protected:
+        raise Refused(
+            f"on {distribution.name} a zone of brand lx gets its address as an allowed address only: "
+            "give a static address, and leave dhcp, addrconf and allowedAddress out",
+            nic.path,
+        )
+    if brand.family not in (Family.NATIVE, Family.LX):
+        if nic.addrconf:
+            raise Refused(
+                f"brand {brand.name} is not told to take an address by addrconf (native brands and lx "
+                "are): set it up inside",
+                f"{nic.path}.addrconf",
+            )
+        if nic.statics and not (nic.protected or nic.shared):
+            raise Refused(
+                f"what runs in a zone of brand {brand.name} learns a static address as an allowed "
+                "address only: leave allowedAddress out, or use dhcp",
+                f"{nic.path}.allowedAddress",
+            )
+
+
+def _asks_for_another(job: Job) -> bool:
+    """Whether a DHCP client has to ask again: another address is reserved for it from now on."""
+    had = {nic.vnic: nic.address for nic in nics.read(job.zone, job.now) if nic.dhcp} if job.zone else {}
+    return any(
+        nic.address.ip != old.address
+        for nic in job.placed
+        if nic.dhcp and nic.address and (old := had.get(nic.vnic))
+    )
+
+
+def _nets(nic: Placed, job: Job) -> list[zonecfg.Resource]:
+    """The net resources of a nic: one for each address that the host enforces, else one."""
     if nic.shared:
-        return steps.net(nic.vnic, address=address)
-    if nic.protected and address:
-        return steps.net(nic.vnic, allowed=address, gateway=str(nic.gateway) if nic.gateway else None)
-    return steps.net(nic.vnic)
+        found = [zonecfg.Resource("net", _values(nic, address=address)) for address in nic.statics]
+    elif nic.protected:
+        found = [zonecfg.Resource("net", _values(nic, allowed=address)) for address in nic.statics]
+    else:
+        found = [zonecfg.Resource("net", _values(nic))]
+    first, *others = found
+    properties = _properties(nic, job)
+    with_properties = zonecfg.Resource(
+        "net",
+        first.values,
+        tuple(("property", f'(name={name},value="{value}")') for name, value in properties.items()),
+    )
+    return [_keeping(net, nic, job) for net in (with_properties, *others)]
+
+
+def _values(
+    nic: Placed, address: Interface | None = None, allowed: Interface | None = None
+) -> dict[str, str]:
+    gateway = nic.gateway if allowed is not None and allowed == nic.address else None
+    values: dict[str, object] = {
+        "physical": nic.vnic,
+        "address": address,
+        "allowed-address": allowed,
+        "defrouter": gateway,
+    }
+    if nic.global_nic:
+        values |= {"global-nic": nic.global_nic, "mac-addr": nic.mac, "vlan-id": nic.vid or None}
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def _properties(nic: Placed, job: Job) -> dict[str, str]:
+    """The free properties of a nic's first net resource; a Linux is told its addresses by them."""
+    present = next((n for n in job.config.of_kind("net") if n.values.get("physical") == nic.vnic), None)
+    kept = net_properties(present) if present is not None else {}
+    if job.kind.family is not Family.LX:
+        return kept if nic.properties is None else nic.properties
+    others = {n: v for n, v in kept.items() if n not in nics.LX_PROPERTIES}
+    if not job.now.distribution.net_properties:
+        return {}
+    words = [str(address) for address in nic.statics]
+    words += ["dhcp"] * nic.dhcp + ["addrconf"] * nic.addrconf
+    told = {"ips": ",".join(words)} if words else {}
+    if nic.gateway is not None:
+        told |= {"gateway": str(nic.gateway), "primary": "true"}
+    return told | (others if nic.properties is None else nic.properties)
+
+
+def _keeping(net: zonecfg.Resource, nic: Placed, job: Job) -> zonecfg.Resource:
+    """A net resource with what the present one has beyond what a nic decides about."""
+    known = {"physical", "address", "allowed-address", "global-nic", "vlan-id", "property"}
+    if not nic.shared:
+        known.add("defrouter")
+    if nic.mac or not nic.global_nic:
+        known.add("mac-addr")  # The brand writes the one that it chose into the configuration.
+    return zonecfg.keeping(net, job.config.of_kind("net"), frozenset(known))
+
+
+def _vacancy_steps(job: Job) -> list[Step]:
+    """See that nobody on the host's own networks has an address that the zone is going to have.
+
+    Of the machines there the host knows nothing; who is behind a router stands in the configurations.
+    """
+    held = {a for nic in (nics.read(job.zone, job.now) if job.zone else ()) for a in nics.addresses(nic)}
+    found = []
+    for nic in job.placed:
+        reachable = [own.network for own in job.now.addresses.get(nic.over, [])] if not nic.vid else []
+        for address in nic.statics:
+            if address.ip not in held and any(address.ip in network for network in reachable):
+                found.append(
+                    Step(
+                        f"seeing that {address.ip} is free on {nic.over}",
+                        sh(_ANSWERS, str(address.ip), nic.over),
+                    )
+                )
+    return found
 
 
 def _link_steps(job: Job, exclusive: bool) -> list[Step]:
@@ -100,18 +282,168 @@ def _link_steps(job: Job, exclusive: bool) -> list[Step]:
     kept = set()
     for nic in job.placed if exclusive else ():
         kept.add(nic.vnic)
-        found += steps.vnic_steps(
-            nic.vnic,
-            nic.over,
-            job.now,
-            mac=nic.mac,
-            vid=nic.vid,
-            dhcp_protection=nic.dhcp and not nic.protected,
-        )
+        if nic.made:
+            found += steps.vnic_steps(
+                nic.vnic,
+                nic.over,
+                job.now,
+                mac=nic.mac or _kept_mac(nic, job),
+                vid=nic.vid,
+                dhcp_protection=nic.dhcp and not nic.protected,
+                zone=job.name,
+            )
+        if not nic.global_nic:
+            found += _mtu_steps(nic, job)
     for vnic in own_vnics(job.name, job.zone, job.now):
         if vnic not in kept:
             found += steps.delete_vnic_steps(vnic)
     return found
+
+
+def _kept_mac(nic: Placed, job: Job) -> str | None:
+    """The MAC address that a vnic keeps when it is made anew: its lower link or its address is the same."""
+    link = job.now.link_of(job.name, nic.vnic)
+    if link is None or not link.mac:
+        return None
+    nets = [net for net in job.config.of_kind("net") if net.values.get("physical") == nic.vnic]
+    same_address = any(address.ip in addresses_of(net) for net in nets for address in nic.statics)
+    return link.mac if link.over == nic.over or same_address else None
+
+
+def _stays(nic: Placed, job: Job) -> dladm.Link | None:
+    """The link that a nic has, when it is not going to be made anew."""
+    link = job.now.link_of(job.name, nic.vnic)
+    if link is None or not nic.made:
+        return link
+    remade = link.over != nic.over or link.vid != nic.vid or (nic.mac and link.mac != nic.mac)
+    return None if remade else link
+
+
+def _mtu_steps(nic: Placed, job: Job) -> list[Step]:
+    if nic.mtu is None:
+        return []
+    below = job.now.links.get(nic.over)
+    if below is not None and nic.made and nic.mtu > below.mtu:
+        raise Refused(
+            f"{nic.over} carries packets of up to {below.mtu} bytes: choose an MTU of at most that",
+            f"{nic.path}.mtu",
+        )
+    link = _stays(nic, job)
+    if link is not None and link.mtu == nic.mtu:
+        return []
+    # Setting it at creation is sometimes not honoured.
+    return [
+        Step(
+            f"setting the MTU of {nic.vnic} to {nic.mtu}",
+            dladm.set_property(nic.vnic, "mtu", str(nic.mtu)),
+            done=dladm.has_property(nic.vnic, "mtu", str(nic.mtu)),
+        )
+    ]
+
+
+def _tuning_steps(nic: Placed, job: Job) -> list[Step]:
+    """Bandwidth cap and priority, which are changed while the zone runs."""
+    if nic.shared or nic.global_nic:
+        return []
+    link = _stays(nic, job) or dladm.Link(nic.vnic, "vnic", 0)
+    zone = job.name if f"{job.name}/{nic.vnic}" in job.now.links else ""
+    found = []
+    if link.max_bandwidth != nic.max_bandwidth:
+        shown = dladm.shown_bandwidth(nic.max_bandwidth)
+        found.append(
+            Step(
+                f"capping the bandwidth of {nic.vnic}"
+                if nic.max_bandwidth
+                else f"taking the bandwidth cap off {nic.vnic}",
+                dladm.set_property(nic.vnic, "maxbw", dladm.bandwidth(nic.max_bandwidth), zone=zone)
+                if nic.max_bandwidth
+                else dladm.reset_property(nic.vnic, "maxbw", zone),
+                done=dladm.has_property(nic.vnic, "maxbw", shown, zone),
+            )
+        )
+    if link.priority != nic.priority.value:
+        found.append(
+            Step(
+                f"setting the priority of {nic.vnic} to {nic.priority.value}",
+                dladm.set_property(nic.vnic, "priority", nic.priority.value, zone=zone),
+                done=dladm.has_property(nic.vnic, "priority", nic.priority.value, zone),
+            )
+        )
+    return found
+
+
+def _zap_record(job: Job, exclusive: bool) -> zap_records.ZoneRecord:
+    addresses = [nic.address for nic in job.placed if nic.address]
+    further = [address for nic in job.placed for address in nic.further]
+    vnics = [nic.vnic for nic in job.placed if nic.made]
+    return zap_records.ZoneRecord(
+        zone=job.name,
+        brand=job.kind.template or job.brand,
+        exclusive=exclusive,
+        addresses=[str(address.ip) for address in (*addresses, *further)],
+        parents=list(dict.fromkeys(nic.router.name for nic in job.placed if nic.router)),
+        cleanup=[*map(zap_records.delete_vnic, vnics), *cleanup_lines(job.name, job.placed, job.now)],
+    )
+
+
+# Files of the zone's root ------------------------------------------------------------------------
+
+
+def network_files(job: Job) -> dict[str, str | None]:
+    """The files that set up the links of a native zone from inside; None for those that must not be there.
+
+    An allowed-address is set up from the global zone, and wins over them. hostname.IF has words of
+    ifconfig(8) in each line; an empty hostname6.IF lets in.ndpd find an address.
+    """
+    contents: dict[str, str | None] = {}
+    gateway = None
+    for nic in job.placed:
+        if nic.shared:
+            continue
+        inside = () if nic.protected else nic.statics
+        old = [address for address in inside if isinstance(address, IPv4Interface)]
+        new = [address for address in inside if isinstance(address, IPv6Interface)]
+        lines = [*map(str, old[:1]), *(f"addif {address} up" for address in old[1:])]
+        lines6 = [f"addif {address} up" for address in new]
+        contents |= _file(f"etc/hostname.{nic.vnic}", lines, old, nic.dhcp, job)
+        contents |= _file(f"etc/hostname6.{nic.vnic}", lines6, new, nic.addrconf, job)
+        contents[f"etc/dhcp.{nic.vnic}"] = "" if nic.dhcp else None
+        if inside:
+            gateway = gateway or nic.gateway
+    contents["etc/defaultrouter"] = f"{gateway}\n" if gateway else None
+    present = job.zone.files.get("etc/defaultrouter", "") if job.zone else ""
+    if gateway and present.split() == [str(gateway)]:
+        contents["etc/defaultrouter"] = present
+    links = {*own_names(job.name, job.zone), *links_of(job.config)}
+    for path in job.zone.files if job.zone else ():
+        stem, _, link = path.partition(".")
+        if stem in ("etc/hostname", "etc/hostname6", "etc/dhcp") and link in links:
+            contents.setdefault(path, None)
+    return contents
+
+
+def _file(
+    path: str, lines: list[str], addresses: Sequence[Interface], empty: bool, job: Job
+) -> dict[str, str | None]:
+    """A file with these lines, the present one where it says the same in other words; or none.
+
+    Args:
+        empty: have it without lines, too.
+    """
+    present = job.zone.files.get(path, "") if job.zone else ""
+    meant = nics.addresses_of_file(present)
+    if addresses and len(meant) == len(addresses) and all(map(_means, meant, addresses)):
+        return {path: present}
+    return {path: "".join(f"{line}\n" for line in lines) if lines or empty else None}
+
+
+def _means(said: nics.Spelled, address: Interface) -> bool:
+    if isinstance(said, IPv6Interface):
+        return said == address
+    return said.matches(HostAddress(IPv4Address(address.ip), address.network.prefixlen))
+
+
+# What belongs to it ------------------------------------------------------------------------------
 
 
 def own_names(name: str, zone: ZoneSeen | None) -> set[str]:
@@ -121,115 +453,36 @@ def own_names(name: str, zone: ZoneSeen | None) -> set[str]:
 
 
 def own_vnics(name: str, zone: ZoneSeen | None, now: Snapshot) -> list[str]:
-    """Vnics that carry the names we give to this zone's nics and that no other zone uses."""
+    """The vnics of a zone: those of its configuration, and those that carry the names that we give.
+
+    What the brand makes on demand is left out, and what another zone uses.
+    """
+    found = own_names(name, zone)
+    if zone is not None and zone.listed.exclusive:
+        found |= set(links_of(zone.config)) - on_demand_links(zone)
+    return [vnic for vnic in sorted(found) if _is_own(name, vnic, now)]
+
+
+def on_demand_links(zone: ZoneSeen) -> set[str]:
+    """The links of a zone that its brand makes at boot."""
+    return {n.values.get("physical", "") for n in zone.config.of_kind("net") if n.values.get("global-nic")}
+
+
+def _is_own(name: str, vnic: str, now: Snapshot) -> bool:
+    if f"{name}/{vnic}" in now.links:
+        return False  # Others have a link of that name, and dladm would delete one of theirs.
+    link = now.link_of(name, vnic)
+    return link is not None and link.link_class == "vnic" and now.user_of_link(vnic) == name
+
+
+def _leftover_steps(zone: ZoneSeen) -> list[Step]:
+    """Tell the user of vnics that the zone's brand made and has not removed when the zone halted."""
+    script = """
+if /usr/sbin/dladm show-link -p -o link "$1" >/dev/null 2>&1; then
+    echo "vnic $1, which the brand made for zone $2, is still there: dladm delete-vnic $1 removes it" >&2
+fi
+"""
     return [
-        vnic
-        for vnic in sorted(own_names(name, zone))
-        if (link := now.links.get(vnic)) and link.link_class == "vnic" and now.user_of_link(vnic) == name
+        Step(f"looking whether vnic {vnic} is gone", sh(script, vnic, zone.name), warns=True)
+        for vnic in sorted(on_demand_links(zone))
     ]
-
-
-# What is there -----------------------------------------------------------------------------------
-
-
-def _read_nic(net: zonecfg.Resource, zone: ZoneSeen, now: Snapshot) -> NicState:
-    values = net.values
-    vnic = values.get("physical", "")
-    link = now.link_of(zone.name, vnic) or dladm.Link(vnic, "", 0)
-    over = now.links.get(link.over)
-    text = values.get("allowed-address") or values.get("address") or ""
-    dhcp = f"etc/dhcp.{vnic}" in zone.files
-    gateway = values.get("defrouter")
-    if not text and not dhcp:
-        text = zone.files.get(f"etc/hostname.{vnic}", "").split("\n")[0].strip()
-        gateway = zone.files.get("etc/defaultrouter", "").strip().split("\n")[0]
-    address = _parsed(text)
-    router = None
-    for candidate in now.routers:
-        for network in candidate.networks:
-            if network.etherstub != link.over:
-                continue
-            reserved = [r for r in candidate.reservations if r.file.endswith(f"-{vnic}")]
-            if address is None and reserved:
-                address = HostAddress(reserved[0].address, network.subnet.prefixlen)
-            if address is None or address.address in network.subnet:
-                router = candidate.name
-    is_stub = over is not None and over.link_class == "etherstub"
-    return NicState(
-        vnic=vnic,
-        link=link.over if link.over and not is_stub else None,
-        etherstub=link.over if is_stub else None,
-        router=router,
-        address=address,
-        dhcp=dhcp,
-        gateway=IPv4Address(gateway) if gateway and _parsed(gateway) else None,
-        vlan_id=link.vid or None,
-        mac=link.mac or None,
-        allowed_address="allowed-address" in values,
-    )
-
-
-def _parsed(text: str) -> HostAddress | None:
-    try:
-        return parse_host_address(text)
-    except ValueError:
-        return None
-
-
-def _address_satisfied(value: HostAddress, state: NetworkState) -> bool:
-    if state.address is None or not value.matches(state.address):
-        return False
-    nic = state.nics[0]
-    return not nic.dhcp and (nic.allowed_address or state.ip_type is IpType.SHARED)
-
-
-def _nic_satisfied(nic: Nic, actual: NicState, ip_type: IpType) -> bool:
-    shared = ip_type is IpType.SHARED
-    if nic.link is not None and nic.link != (actual.link or (actual.vnic if shared else None)):
-        return False
-    if nic.etherstub is not None and nic.etherstub != actual.etherstub:
-        return False
-    if nic.router is not None and local_name(nic.router) != actual.router:
-        return False
-    if nic.address is not None and not (actual.address and nic.address.matches(actual.address)):
-        return False
-    if nic.address is None and not nic.dhcp and actual.address is not None:
-        return False
-    return (
-        nic.dhcp == actual.dhcp
-        and (nic.gateway is None or nic.gateway == actual.gateway)
-        and nic.vlan_id == actual.vlan_id
-        and (nic.mac is None or nic.mac == actual.mac)
-        and (shared or nic.protected == actual.allowed_address)
-    )
-
-
-def _spell_network(state: NetworkState) -> dict[str, Any]:
-    shared = state.ip_type is IpType.SHARED
-    if len(state.nics) == 1:
-        nic = state.nics[0]
-        plain = nic.address and not nic.dhcp and not nic.vlan_id and nic.allowed_address
-        if plain and nic.router:
-            return {"address": str(nic.address)}
-    nics = []
-    for nic in state.nics:
-        spelled: dict[str, Any] = {}
-        if nic.router:
-            spelled["router"] = nic.router
-        elif nic.etherstub:
-            spelled["etherstub"] = nic.etherstub
-        else:
-            spelled["link"] = nic.link or nic.vnic
-        if nic.address and not (nic.dhcp and not nic.router):
-            spelled["address"] = str(nic.address)
-        if nic.dhcp:
-            spelled["dhcp"] = True
-        if not shared:
-            if nic.gateway and not nic.dhcp and not nic.router:
-                spelled["gateway"] = str(nic.gateway)
-            if nic.vlan_id:
-                spelled["vlanId"] = nic.vlan_id
-            if nic.address and not nic.dhcp and not nic.allowed_address:
-                spelled["allowedAddress"] = False
-        nics.append(spelled)
-    return {"nics": nics}

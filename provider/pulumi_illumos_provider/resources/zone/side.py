@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen
-from pulumi_illumos_provider.model.base import Properties
+from pulumi_illumos_provider.model.base import Change, Properties
+from pulumi_illumos_provider.plan import Step
+from pulumi_illumos_provider.resources.kind import Difference
 from pulumi_illumos_provider.resources.zone.job import Job
 
 W = TypeVar("W", bound=Properties)
@@ -38,6 +40,19 @@ class Side(ABC, Generic[W, S]):
             Refused: the host does not allow it.
         """
 
+    def paths(self, wanted: W) -> list[str]:
+        """Paths of the host of which `plan` must know whether they exist; see `Kind.paths`."""
+        return []
+
+    def removal(self, name: str, zone: ZoneSeen | None, now: Snapshot, state: S) -> list[Step]:
+        """Remove what the side made outside of the zone, once the zone is uninstalled.
+
+        Args:
+            zone: the zone as it is; None when it is gone.
+            state: the zone's recorded outputs (of the whole zone, ``retain_data`` among them).
+        """
+        return []
+
     @abstractmethod
     def read(self, zone: ZoneSeen, now: Snapshot) -> dict[str, Any]:
         """The side's outputs (python names) as the host has them."""
@@ -45,6 +60,14 @@ class Side(ABC, Generic[W, S]):
     def satisfied(self, field: str, wanted: W, state: S) -> bool:
         """Whether the state already means what the field of wanted asks."""
         return bool(getattr(wanted, field) == getattr(state, field))
+
+    def change(self, field: str, wanted: W, state: S) -> Change:
+        """What it takes to change a field that is not satisfied."""
+        return self.inputs.change(field)
+
+    def drift(self, state: S) -> list[Difference]:
+        """What the host has, and nobody can have wanted."""
+        return []
 
     @abstractmethod
     def spell(self, state: S) -> dict[str, Any]:
