@@ -156,7 +156,7 @@ class Provider(dynamic.ResourceProvider):
 
 
 class _Resource(dynamic.Resource):
-    """What the three resources have in common."""
+    """What the resources have in common."""
 
     _token: ClassVar[str]
 
@@ -191,7 +191,9 @@ class _Resource(dynamic.Resource):
                 hint = f"; did you mean {close[0]}?" if close else ""
                 raise TypeError(f"{type(self).__name__} has no property {name!r}{hint}")
         props: dict[str, Any] = dict.fromkeys(kind.outputs.model_fields)
-        props.update(properties)
+        for name, value in properties.items():
+            secret = name in kind.inputs.model_fields and kind.inputs.metadata(name).get("secret")
+            props[name] = pulumi.Output.secret(value) if secret and value is not None else value
         props[OWNER] = (
             f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::"
             f"pulumi-python:{self._resource_type_name}::{resource_name}"
@@ -259,6 +261,19 @@ class PortForward(_Resource, module="illumos", name="PortForward"):
     name: pulumi.Output[str]
     public_address: pulumi.Output[str]
     target_address: pulumi.Output[str]
+
+
+class Ingress(_Resource, module="illumos", name="Ingress"):
+    """Names and ports of a router's public address that zones behind it answer to."""
+
+    _token = "illumos:index:Ingress"
+
+    host: pulumi.Output[str]
+    router: pulumi.Output[str]
+    name: pulumi.Output[str]
+    address: pulumi.Output[str]
+    port: pulumi.Output[int]
+    url: pulumi.Output[str | None]
 
 
 # Names -------------------------------------------------------------------------------------------

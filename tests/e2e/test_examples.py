@@ -11,6 +11,7 @@ EXAMPLES = [
         *examples.ROUTER_ZONE,
         *examples.ZONE,
         *examples.PORT_FORWARD,
+        *examples.INGRESS,
         *examples.VIRTUAL_DATACENTER,
     )
     for language in ("python", "yaml")

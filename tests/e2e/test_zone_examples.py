@@ -6,7 +6,7 @@ GET = "exec 3<>/dev/tcp/127.0.0.1/80; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; c
 
 LEASE = """\
 n=0
-until zlogin app ipadm show-addr -p -o addr app_0 | grep 10.10 || [ $((n += 1)) -gt 300 ]; do
+until zlogin app ipadm show-addr -p -o addr | grep 10.10 || [ $((n += 1)) -gt 300 ]; do
     sleep 0.2
 done
 """

@@ -36,7 +36,7 @@ def main(host: Host, run: Invocation) -> int:
     for name in files or [""]:
         try:
             with _open(host, run, name) as stream:
-                found = hashlib.file_digest(stream, algorithm).hexdigest()
+                found = hashlib.new(algorithm, stream.read(), usedforsecurity=False).hexdigest()
         except OSError as error:
             run.err(f"digest: can not open input file {name}\n{error.strerror}\n")
             status = 1

@@ -8,7 +8,7 @@ in the Pulumi provider protocol.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -157,17 +157,16 @@ def carry(
 
     Args:
         add: further properties.
-        secret: top-level names to mark as secret, if they are not.
+        secret: what to mark as secret, if it is not: names, and paths such as ``users.passwordHash``, in
+            which lists are not spelled.
     """
-    hidden = frozenset(secret)
     result = struct_pb2.Struct()
     for key, value in struct.fields.items():
         plain = _flatten(value)
-        if plain is None:
-            continue
-        if key in hidden and _signature(plain) != _SECRET:
-            plain = _seal(plain)
-        result.fields[key].CopyFrom(plain)
+        if plain is not None:
+            result.fields[key].CopyFrom(plain)
+    for path in secret:
+        _seal_inside(result, path.split("."))
     for key, extra in (add or {}).items():
         result.fields[key].CopyFrom(_encode(extra))
     return result
@@ -352,6 +351,21 @@ def _seal(value: struct_pb2.Value) -> struct_pb2.Value:
     struct.fields[_SIGNATURE].string_value = _SECRET
     struct.fields["value"].CopyFrom(value)
     return struct_pb2.Value(struct_value=struct)
+
+
+def _seal_inside(struct: struct_pb2.Struct, path: Sequence[str]) -> None:
+    """Make secret what stands at a path of names, in every element of the lists on the way."""
+    if path[0] not in struct.fields:
+        return
+    value = struct.fields[path[0]]
+    if _signature(value) is not None:
+        return
+    if len(path) == 1:
+        value.CopyFrom(_seal(value))
+        return
+    for item in value.list_value.values if value.WhichOneof("kind") == "list_value" else [value]:
+        if item.WhichOneof("kind") == "struct_value" and _signature(item) is None:
+            _seal_inside(item.struct_value, path[1:])
 
 
 def _signature(value: struct_pb2.Value) -> str | None:

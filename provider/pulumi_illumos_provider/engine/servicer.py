@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -22,7 +22,7 @@ from pulumi.runtime.proto import errors_pb2, plugin_pb2, provider_pb2, provider_
 from pulumi_illumos_provider import __version__
 from pulumi_illumos_provider.components import COMPONENTS
 from pulumi_illumos_provider.components.component import Component
-from pulumi_illumos_provider.engine import config
+from pulumi_illumos_provider.engine import config, shapes
 from pulumi_illumos_provider.engine.checking import Naming, check_inputs
 from pulumi_illumos_provider.engine.comparing import Diff
 from pulumi_illumos_provider.engine.constructing import InvalidInputs, construct
@@ -281,7 +281,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         )
         more = {} if checked.name is None else {"name": checked.name}
         return provider_pb2.CheckResponse(
-            inputs=carry(request.news, more, _declared_secret(kind.inputs)),
+            inputs=carry(request.news, more, _secret_paths(kind.inputs)),
             failures=_failures(checked.failures),
         )
 
@@ -475,6 +475,15 @@ def _declared_secret(model: type[Properties]) -> frozenset[str]:
     return frozenset(
         model.property_name(field) for field in model.model_fields if model.metadata(field).get("secret")
     )
+
+
+def _secret_paths(model: type[Properties]) -> Iterator[str]:
+    """What is declared secret, at any depth, as paths in which lists are not spelled."""
+    yield from _declared_secret(model)
+    for field in model.model_fields:
+        inner = shapes.nested(shapes.annotation(model, field))
+        if inner is not None:
+            yield from (f"{model.property_name(field)}.{path}" for path in _secret_paths(inner))
 
 
 def _outputs(kind: AnyKind, outputs: Mapping[str, Any], *bags: Bag) -> struct_pb2.Struct:

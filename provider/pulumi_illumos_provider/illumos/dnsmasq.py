@@ -17,8 +17,8 @@ HOSTS_DIRECTORY = "/etc/dnsmasq.hosts.d"
 
 RECORDS = "/etc/dnsmasq.records.d/router"
 """Further names, like ``/etc/hosts``. An address that has several names is said to have the one that was
-read first. Of directories, the last that the configuration names is read first, and all of them after single
-files: so this is a file in a directory of its own, and that is named before the one of the zones' names."""
+read first. Of directories, the last that the configuration names is read first, and all of them after
+single files: so this is a file in a directory of its own, named before that of the zones' names."""
 
 NAMES_DIRECTORY = "/etc/dnsmasq.names.d"
 """One file for each attached zone, like ``/etc/hosts``; read again on SIGHUP as well."""

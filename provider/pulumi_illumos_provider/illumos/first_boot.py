@@ -57,6 +57,26 @@ exit 1
 """.replace("@RUNNING@", RUNNING).replace("@LOG@", LOG)
 
 
+_CLEAR = f"""
+for path in {SCRIPT} {STATUS}; do
+    refuse_links "$path"
+    rm -f "$root/$path" || exit
+done
+"""
+
+
+def clear(root: str) -> Command:
+    """Remove a script and its status, which a zone has from the one that it is a copy of."""
+    return below(root, STARTER, 'rm -f "$root/$path"' + _CLEAR)
+
+
+def cleared(root: str) -> Command:
+    """Succeeds when there is nothing to `clear`."""
+    return below(
+        root, STARTER, f'[ ! -f "$root/$path" ] && [ ! -f "$root/{SCRIPT}" ] && [ ! -f "$root/{STATUS}" ]'
+    )
+
+
 def wait(root: str, limit: int) -> Command:
     """Wait until the script has ended; fail, with the end of what it printed, unless it ended well.
 

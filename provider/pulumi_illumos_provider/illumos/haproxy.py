@@ -281,6 +281,8 @@ defaults
 def install(zone: str, package: Haproxy, command: Command) -> Command:
     """Install haproxy in a running zone. Never trusts the package manager's exit status.
 
+    One at a time, since package managers refuse to work side by side.
+
     Args:
         command: installs the package in the global zone; it is run in the zone.
     """
@@ -288,13 +290,16 @@ def install(zone: str, package: Haproxy, command: Command) -> Command:
     script = f"""
 program=$1 package=$2
 shift 2
+[ ! -x "$program" ] || exit 0
 ( {words[0]} ) || exit
 [ -x "$program" ] || {{
     echo "package $package was installed, and yet there is no $program in the zone" >&2
     exit 1
 }}
 """
-    return zlogin.inside(zone, script, package.program, package.package, *words[2:])
+    inside = zlogin.inside(zone, script, package.program, package.package, *words[2:])
+    alone = 'lock "$1.packages"\nshift\n"$@"'
+    return sh(fragments.LOCK + alone, zone, *inside.argv, stdin=inside.stdin)
 
 
 def installed(zone: str, package: Haproxy) -> Command:
@@ -604,8 +609,10 @@ refuse_shared() {
         fail "its port, or a host name of it, was taken in the meantime by ingress $other of" \
             "$(sed -n 's/^# owner: //p' "$directory/$other")"
 }
-# A configuration that is not ours gives way only when nothing uses it, and comes back in the end.
+# A configuration from before the first ingress gives way only when nothing uses it, and comes back after
+# the last one.
 set_aside() {
+    [ -z "$(ls "$directory")" ] || return 0
     [ -f "$config" ] && [ "$(sed 1q "$config")" != "$(printf '%s\n' "$head" | sed 1q)" ] || return 0
     disabled || fail "haproxy of zone $zone runs with a configuration of somebody else, $config: disable" \
         "the service and move it away, then run again"

@@ -234,6 +234,7 @@ def _install_step(router: ZoneSeen, distribution: Distribution) -> Step:
         haproxy.install(router.name, package, distribution.install_package(package.package)),
         done=haproxy.installed(router.name, package),
         timeout=zone_steps.INSTALL_LIMIT,
+        attempts=3,  # Somebody else may be installing it at this moment.
         remedy=f"see that the package repositories offer {package.package}, then run again",
     )
 

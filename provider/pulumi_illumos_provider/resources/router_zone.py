@@ -37,6 +37,7 @@ from pulumi_illumos_provider.resources import zone_steps as steps
 from pulumi_illumos_provider.resources.kind import Claim, Difference, Kind, Owner, Plan
 from pulumi_illumos_provider.resources.router import drift, links, render, routes, services
 from pulumi_illumos_provider.resources.router.design import (
+    SETTINGS,
     Design,
     Net,
     attributes,
@@ -289,6 +290,8 @@ class _Work:
             [address.ip for address in design.public.addresses],
             self._now,
         )
+        # What was done before is known by this file: so it comes last.
+        plan += steps.file_steps(design.name, design.root, {SETTINGS: design.stored}, zone)
         return Plan(tuple(plan), self._warnings())
 
     def _warnings(self) -> tuple[str, ...]:
@@ -316,14 +319,14 @@ class _Work:
 
     def _install(self) -> list[Step]:
         design, zone, distribution = self._design, self._zone, self._now.distribution
+        if self._live:
+            return _directory_steps(design, distribution) if self._serves_anew() else []
         packages = (distribution.ipfilter_package, distribution.dnsmasq.package)
-        if not steps.is_installed(zone):
-            options = distribution.router_install((*packages, *design.settings.packages))
-            return [
-                *steps.install_steps(design.name, zone, options),
-                *_equipment_steps(design, distribution),
-            ]
-        return _directory_steps(design, distribution) if self._serves_anew() else []
+        options = distribution.router_install((*packages, *design.settings.packages))
+        return [
+            *steps.install_steps(design.name, zone, options),
+            *_equipment_steps(design, distribution),
+        ]
 
     def _serves_anew(self) -> bool:
         zone, distribution = self._zone, self._now.distribution
@@ -333,7 +336,7 @@ class _Work:
     def _write(self) -> list[Step]:
         """Write what the zone reads when it boots."""
         design, zone, distribution = self._design, self._zone, self._now.distribution
-        contents = render.files(design)
+        contents = {path: text for path, text in render.files(design).items() if path != SETTINGS}
         if not self._live:
             contents[distribution.dnsmasq.config.lstrip("/")] = render.name_server(design, distribution)
             contents[f"{distribution.dnsmasq.config.lstrip('/')}.old"] = None
@@ -352,6 +355,7 @@ class _Work:
             *steps.boot_steps(design.name, native=True),
             _device_step(design.name, self._now.distribution),
             *services.enable_steps(design, self._now.distribution),
+            *self._packages(),
             *self._job.booted,
         ]
 
@@ -363,12 +367,18 @@ class _Work:
             *links.live_steps(design, zone, self._now),
             *routes.default_steps(design, zone),
             *routes.route_steps(design, zone, live=True),
-            *_package_steps(design, zone, distribution),
+            *self._packages(),
             *self._rules(),
             *services.mend_steps(design, zone, distribution),
             *services.name_server_steps(design, zone, distribution),
             *self._job.live,
         ]
+
+    def _packages(self) -> list[Step]:
+        zone = self._zone
+        if zone is None or not steps.is_installed(zone):
+            return []
+        return _package_steps(self._design, zone, self._now.distribution)
 
     def _rules(self) -> list[Step]:
         design, zone = self._design, self._zone

@@ -8,6 +8,7 @@ import typing
 # Export this package's modules as members:
 from ._enums import *
 from .etherstub import *
+from .ingress import *
 from .port_forward import *
 from .provider import *
 from .router_zone import *
@@ -32,6 +33,7 @@ _utilities.register(
   "fqn": "pulumi_illumos",
   "classes": {
    "illumos:index:Etherstub": "Etherstub",
+   "illumos:index:Ingress": "Ingress",
    "illumos:index:PortForward": "PortForward",
    "illumos:index:RouterZone": "RouterZone",
    "illumos:index:VirtualDatacenter": "VirtualDatacenter",

@@ -14,6 +14,8 @@ __all__ = [
     'FirewallProtocol',
     'ForwardProtocol',
     'GuestType',
+    'IngressBalance',
+    'IngressMode',
     'IpType',
     'LinkPriority',
     'RebootPolicy',
@@ -140,6 +142,48 @@ class GuestType(_builtins.str, Enum):
     WINDOWS = "windows"
     """
     Microsoft Windows.
+    """
+
+
+@pulumi.type_token("illumos:index:IngressBalance")
+class IngressBalance(_builtins.str, Enum):
+    """
+    How a backend is chosen for what comes in.
+    """
+    ROUNDROBIN = "roundrobin"
+    """
+    One after the other, each as often as its weight says.
+    """
+    LEASTCONN = "leastconn"
+    """
+    The one with the fewest connections.
+    """
+    SOURCE = "source"
+    """
+    The same one for the same client.
+    """
+    FIRST = "first"
+    """
+    The first one that is up.
+    """
+    RANDOM = "random"
+    """
+    By chance.
+    """
+
+
+@pulumi.type_token("illumos:index:IngressMode")
+class IngressMode(_builtins.str, Enum):
+    """
+    What the router understands of what passes.
+    """
+    HTTP = "http"
+    """
+    Requests of HTTP, told apart by their `Host` header.
+    """
+    TCP = "tcp"
+    """
+    Connections as they are; those of TLS can be told apart by the name that the client asks for.
     """
 
 

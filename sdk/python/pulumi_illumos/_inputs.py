@@ -36,6 +36,14 @@ __all__ = [
     'FirewallInboundArgsDict',
     'FirewallRuleArgs',
     'FirewallRuleArgsDict',
+    'HostsEntryArgs',
+    'HostsEntryArgsDict',
+    'IngressBackendArgs',
+    'IngressBackendArgsDict',
+    'IngressHealthCheckArgs',
+    'IngressHealthCheckArgsDict',
+    'IngressTlsArgs',
+    'IngressTlsArgsDict',
     'InstallArgs',
     'InstallArgsDict',
     'MachineArgs',
@@ -52,6 +60,10 @@ __all__ = [
     'SecurityFlagsArgsDict',
     'VirtualDatacenterZoneArgs',
     'VirtualDatacenterZoneArgsDict',
+    'ZoneFileArgs',
+    'ZoneFileArgsDict',
+    'ZoneUserArgs',
+    'ZoneUserArgsDict',
 ]
 
 class AdminArgsDict(TypedDict):
@@ -893,6 +905,348 @@ class FirewallRuleArgs:
         pulumi.set(self, "source", value)
 
 
+class HostsEntryArgsDict(TypedDict):
+    """
+    A line of `/etc/inet/hosts`.
+    """
+    address: pulumi.Input[_builtins.str]
+    """
+    The address.
+    """
+    names: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]
+    """
+    Its names, the canonical one first.
+    """
+
+@pulumi.input_type
+class HostsEntryArgs:
+    def __init__(__self__, *,
+                 address: pulumi.Input[_builtins.str],
+                 names: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]):
+        """
+        A line of `/etc/inet/hosts`.
+
+        :param pulumi.Input[_builtins.str] address: The address.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: Its names, the canonical one first.
+        """
+        pulumi.set(__self__, "address", address)
+        pulumi.set(__self__, "names", names)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> pulumi.Input[_builtins.str]:
+        """
+        The address.
+        """
+        return pulumi.get(self, "address")
+
+    @address.setter
+    def address(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "address", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def names(self) -> pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]:
+        """
+        Its names, the canonical one first.
+        """
+        return pulumi.get(self, "names")
+
+    @names.setter
+    def names(self, value: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]):
+        pulumi.set(self, "names", value)
+
+
+class IngressBackendArgsDict(TypedDict):
+    """
+    One server that answers.
+    """
+    port: pulumi.Input[_builtins.int]
+    """
+    The port that it listens on.
+    """
+    target: pulumi.Input[_builtins.str]
+    """
+    A zone behind the router, by name or id, or an address in one of the router's networks. Of a zone, the address is looked up.
+    """
+    check: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether it is checked, and left out while it does not answer.
+    """
+    weight: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    Its share of what comes in, 0 for none.
+    """
+
+@pulumi.input_type
+class IngressBackendArgs:
+    def __init__(__self__, *,
+                 port: pulumi.Input[_builtins.int],
+                 target: pulumi.Input[_builtins.str],
+                 check: pulumi.Input[Optional[_builtins.bool]] = None,
+                 weight: pulumi.Input[Optional[_builtins.int]] = None):
+        """
+        One server that answers.
+
+        :param pulumi.Input[_builtins.int] port: The port that it listens on.
+        :param pulumi.Input[_builtins.str] target: A zone behind the router, by name or id, or an address in one of the router's networks. Of a zone, the address is looked up.
+        :param pulumi.Input[_builtins.bool] check: Whether it is checked, and left out while it does not answer.
+        :param pulumi.Input[_builtins.int] weight: Its share of what comes in, 0 for none.
+        """
+        pulumi.set(__self__, "port", port)
+        pulumi.set(__self__, "target", target)
+        if check is None:
+            check = True
+        if check is not None:
+            pulumi.set(__self__, "check", check)
+        if weight is None:
+            weight = 1
+        if weight is not None:
+            pulumi.set(__self__, "weight", weight)
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> pulumi.Input[_builtins.int]:
+        """
+        The port that it listens on.
+        """
+        return pulumi.get(self, "port")
+
+    @port.setter
+    def port(self, value: pulumi.Input[_builtins.int]):
+        pulumi.set(self, "port", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def target(self) -> pulumi.Input[_builtins.str]:
+        """
+        A zone behind the router, by name or id, or an address in one of the router's networks. Of a zone, the address is looked up.
+        """
+        return pulumi.get(self, "target")
+
+    @target.setter
+    def target(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "target", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def check(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether it is checked, and left out while it does not answer.
+        """
+        return pulumi.get(self, "check")
+
+    @check.setter
+    def check(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "check", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def weight(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Its share of what comes in, 0 for none.
+        """
+        return pulumi.get(self, "weight")
+
+    @weight.setter
+    def weight(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "weight", value)
+
+
+class IngressHealthCheckArgsDict(TypedDict):
+    """
+    How the backends are checked.
+    """
+    expect: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The statuses that are right.
+    """
+    fall: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    Checks in a row that must fail until a backend is down.
+    """
+    hostname: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The host name that is asked for.
+    """
+    interval: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    Seconds between two checks.
+    """
+    path: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Path that is asked for by HTTP. Default: it is enough that a backend accepts connections.
+    """
+    rise: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    Checks in a row that must succeed until it is up again.
+    """
+
+@pulumi.input_type
+class IngressHealthCheckArgs:
+    def __init__(__self__, *,
+                 expect: pulumi.Input[Optional[_builtins.str]] = None,
+                 fall: pulumi.Input[Optional[_builtins.int]] = None,
+                 hostname: pulumi.Input[Optional[_builtins.str]] = None,
+                 interval: pulumi.Input[Optional[_builtins.int]] = None,
+                 path: pulumi.Input[Optional[_builtins.str]] = None,
+                 rise: pulumi.Input[Optional[_builtins.int]] = None):
+        """
+        How the backends are checked.
+
+        :param pulumi.Input[_builtins.str] expect: The statuses that are right.
+        :param pulumi.Input[_builtins.int] fall: Checks in a row that must fail until a backend is down.
+        :param pulumi.Input[_builtins.str] hostname: The host name that is asked for.
+        :param pulumi.Input[_builtins.int] interval: Seconds between two checks.
+        :param pulumi.Input[_builtins.str] path: Path that is asked for by HTTP. Default: it is enough that a backend accepts connections.
+        :param pulumi.Input[_builtins.int] rise: Checks in a row that must succeed until it is up again.
+        """
+        if expect is None:
+            expect = '200-399'
+        if expect is not None:
+            pulumi.set(__self__, "expect", expect)
+        if fall is None:
+            fall = 3
+        if fall is not None:
+            pulumi.set(__self__, "fall", fall)
+        if hostname is not None:
+            pulumi.set(__self__, "hostname", hostname)
+        if interval is None:
+            interval = 5
+        if interval is not None:
+            pulumi.set(__self__, "interval", interval)
+        if path is not None:
+            pulumi.set(__self__, "path", path)
+        if rise is None:
+            rise = 2
+        if rise is not None:
+            pulumi.set(__self__, "rise", rise)
+
+    @_builtins.property
+    @pulumi.getter
+    def expect(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The statuses that are right.
+        """
+        return pulumi.get(self, "expect")
+
+    @expect.setter
+    def expect(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "expect", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def fall(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Checks in a row that must fail until a backend is down.
+        """
+        return pulumi.get(self, "fall")
+
+    @fall.setter
+    def fall(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "fall", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def hostname(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The host name that is asked for.
+        """
+        return pulumi.get(self, "hostname")
+
+    @hostname.setter
+    def hostname(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "hostname", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def interval(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Seconds between two checks.
+        """
+        return pulumi.get(self, "interval")
+
+    @interval.setter
+    def interval(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "interval", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def path(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Path that is asked for by HTTP. Default: it is enough that a backend accepts connections.
+        """
+        return pulumi.get(self, "path")
+
+    @path.setter
+    def path(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "path", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def rise(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Checks in a row that must succeed until it is up again.
+        """
+        return pulumi.get(self, "rise")
+
+    @rise.setter
+    def rise(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "rise", value)
+
+
+class IngressTlsArgsDict(TypedDict):
+    """
+    A certificate, with which TLS ends at the router.
+    """
+    certificate: pulumi.Input[_builtins.str]
+    """
+    The certificate as PEM, followed by those that vouch for it.
+    """
+    key: pulumi.Input[_builtins.str]
+    """
+    Its private key as PEM, without passphrase.
+    """
+
+@pulumi.input_type
+class IngressTlsArgs:
+    def __init__(__self__, *,
+                 certificate: pulumi.Input[_builtins.str],
+                 key: pulumi.Input[_builtins.str]):
+        """
+        A certificate, with which TLS ends at the router.
+
+        :param pulumi.Input[_builtins.str] certificate: The certificate as PEM, followed by those that vouch for it.
+        :param pulumi.Input[_builtins.str] key: Its private key as PEM, without passphrase.
+        """
+        pulumi.set(__self__, "certificate", certificate)
+        pulumi.set(__self__, "key", key)
+
+    @_builtins.property
+    @pulumi.getter
+    def certificate(self) -> pulumi.Input[_builtins.str]:
+        """
+        The certificate as PEM, followed by those that vouch for it.
+        """
+        return pulumi.get(self, "certificate")
+
+    @certificate.setter
+    def certificate(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "certificate", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def key(self) -> pulumi.Input[_builtins.str]:
+        """
+        Its private key as PEM, without passphrase.
+        """
+        return pulumi.get(self, "key")
+
+    @key.setter
+    def key(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "key", value)
+
+
 class InstallArgsDict(TypedDict):
     """
     Where a zone's files come from. Each brand understands some of these only.
@@ -1421,7 +1775,7 @@ class NicArgsDict(TypedDict):
     """
     allowed_address: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
     """
-    Whether the host lets the zone send from its own addresses only. Default: yes for static addresses; it excludes DHCP, which has link protection of its own, and `addrconf`.
+    Whether the host lets the zone send from its own addresses only. It excludes `addrconf`, and `dhcp`, which has link protection of its own. Default: yes for static addresses.
     """
     dhcp: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
     """
@@ -1473,7 +1827,7 @@ class NicArgsDict(TypedDict):
     """
     vnic: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    Name of the zone's link. Default: the present one, else one that follows from the zone's name. The name of `link` itself gives the zone that link, without a vnic.
+    Name of the zone's link. The name of `link` itself gives the zone that link, without a vnic. Default: the present one, else one that follows from the zone's name.
     """
 
 @pulumi.input_type
@@ -1502,7 +1856,7 @@ class NicArgs:
         :param pulumi.Input[_builtins.bool] addrconf: Whether the zone takes an IPv6 address from router advertisements. It excludes `allowedAddress`.
         :param pulumi.Input[_builtins.str] address: IPv4 address. With `dhcp` behind a router: the reserved address.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] addresses: Further addresses: IPv4, or IPv6 with prefix length.
-        :param pulumi.Input[_builtins.bool] allowed_address: Whether the host lets the zone send from its own addresses only. Default: yes for static addresses; it excludes DHCP, which has link protection of its own, and `addrconf`.
+        :param pulumi.Input[_builtins.bool] allowed_address: Whether the host lets the zone send from its own addresses only. It excludes `addrconf`, and `dhcp`, which has link protection of its own. Default: yes for static addresses.
         :param pulumi.Input[_builtins.bool] dhcp: Whether the zone asks for its address by DHCP.
         :param pulumi.Input[_builtins.str] etherstub: An etherstub to plug the vnic into.
         :param pulumi.Input[_builtins.str] gateway: Default route, or `none`. Default: the router's address, or the host's own default route on a physical link, for the first nic with a static address.
@@ -1515,7 +1869,7 @@ class NicArgs:
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] properties: Further properties of the zone's net resource, such as `promiscphys`; what they mean is up to the brand. OmniOS only. Default: the present ones are kept.
         :param pulumi.Input[_builtins.str] router: Name or id of the router zone whose network the nic is on.
         :param pulumi.Input[_builtins.int] vlan_id: VLAN tag (1 to 4094).
-        :param pulumi.Input[_builtins.str] vnic: Name of the zone's link. Default: the present one, else one that follows from the zone's name. The name of `link` itself gives the zone that link, without a vnic.
+        :param pulumi.Input[_builtins.str] vnic: Name of the zone's link. The name of `link` itself gives the zone that link, without a vnic. Default: the present one, else one that follows from the zone's name.
         """
         if addrconf is None:
             addrconf = False
@@ -1598,7 +1952,7 @@ class NicArgs:
     @pulumi.getter(name="allowedAddress")
     def allowed_address(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether the host lets the zone send from its own addresses only. Default: yes for static addresses; it excludes DHCP, which has link protection of its own, and `addrconf`.
+        Whether the host lets the zone send from its own addresses only. It excludes `addrconf`, and `dhcp`, which has link protection of its own. Default: yes for static addresses.
         """
         return pulumi.get(self, "allowed_address")
 
@@ -1754,7 +2108,7 @@ class NicArgs:
     @pulumi.getter
     def vnic(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        Name of the zone's link. Default: the present one, else one that follows from the zone's name. The name of `link` itself gives the zone that link, without a vnic.
+        Name of the zone's link. The name of `link` itself gives the zone that link, without a vnic. Default: the present one, else one that follows from the zone's name.
         """
         return pulumi.get(self, "vnic")
 
@@ -2395,5 +2749,359 @@ class VirtualDatacenterZoneArgs:
     @ssh_authorized_keys.setter
     def ssh_authorized_keys(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
         pulumi.set(self, "ssh_authorized_keys", value)
+
+
+class ZoneFileArgsDict(TypedDict):
+    """
+    A file inside a zone.
+    """
+    path: pulumi.Input[_builtins.str]
+    """
+    Absolute path in the zone. Missing directories are made.
+    """
+    content: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The content; it may be a secret. Default: the file must be there, and its content is left alone.
+    """
+    group: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Group: a name that the zone knows, or a number.
+    """
+    mode: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Permissions, in octal digits.
+    """
+    owner: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Owner: a name that the zone knows, or a number.
+    """
+
+@pulumi.input_type
+class ZoneFileArgs:
+    def __init__(__self__, *,
+                 path: pulumi.Input[_builtins.str],
+                 content: pulumi.Input[Optional[_builtins.str]] = None,
+                 group: pulumi.Input[Optional[_builtins.str]] = None,
+                 mode: pulumi.Input[Optional[_builtins.str]] = None,
+                 owner: pulumi.Input[Optional[_builtins.str]] = None):
+        """
+        A file inside a zone.
+
+        :param pulumi.Input[_builtins.str] path: Absolute path in the zone. Missing directories are made.
+        :param pulumi.Input[_builtins.str] content: The content; it may be a secret. Default: the file must be there, and its content is left alone.
+        :param pulumi.Input[_builtins.str] group: Group: a name that the zone knows, or a number.
+        :param pulumi.Input[_builtins.str] mode: Permissions, in octal digits.
+        :param pulumi.Input[_builtins.str] owner: Owner: a name that the zone knows, or a number.
+        """
+        pulumi.set(__self__, "path", path)
+        if content is not None:
+            pulumi.set(__self__, "content", content)
+        if group is None:
+            group = 'root'
+        if group is not None:
+            pulumi.set(__self__, "group", group)
+        if mode is None:
+            mode = '644'
+        if mode is not None:
+            pulumi.set(__self__, "mode", mode)
+        if owner is None:
+            owner = 'root'
+        if owner is not None:
+            pulumi.set(__self__, "owner", owner)
+
+    @_builtins.property
+    @pulumi.getter
+    def path(self) -> pulumi.Input[_builtins.str]:
+        """
+        Absolute path in the zone. Missing directories are made.
+        """
+        return pulumi.get(self, "path")
+
+    @path.setter
+    def path(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "path", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def content(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The content; it may be a secret. Default: the file must be there, and its content is left alone.
+        """
+        return pulumi.get(self, "content")
+
+    @content.setter
+    def content(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "content", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def group(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Group: a name that the zone knows, or a number.
+        """
+        return pulumi.get(self, "group")
+
+    @group.setter
+    def group(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "group", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def mode(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Permissions, in octal digits.
+        """
+        return pulumi.get(self, "mode")
+
+    @mode.setter
+    def mode(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "mode", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def owner(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Owner: a name that the zone knows, or a number.
+        """
+        return pulumi.get(self, "owner")
+
+    @owner.setter
+    def owner(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "owner", value)
+
+
+class ZoneUserArgsDict(TypedDict):
+    """
+    A user of a zone.
+    """
+    name: pulumi.Input[_builtins.str]
+    """
+    Name of the user.
+    """
+    comment: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The user's full name, or another comment.
+    """
+    from_host: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether a new user gets number, primary group, comment, shell and password of the host's user of that name, where they are not given. What changes on the host later is not followed.
+    """
+    group: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Name or number of the primary group; one that is missing in the zone is made. Default: `other`, number 1.
+    """
+    home: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Home directory; it is made. Default: `/export/home/NAME`.
+    """
+    password_hash: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Hash of the password as in shadow(5): make it with `openssl passwd -6`, and give it as a secret. Default: a new user has no password, and logs in with a key.
+    """
+    profiles: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
+    """
+    Rights profiles, such as `Network Management`. Default: they are left alone.
+    """
+    roles: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
+    """
+    Roles that the user may take. Default: they are left alone.
+    """
+    shell: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Login shell. Default: `/bin/sh`.
+    """
+    ssh_authorized_keys: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
+    """
+    Public SSH keys that may log in as the user. Default: the file is left alone.
+    """
+    uid: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    Number of the user. Default: the next free one from 1000 on.
+    """
+
+@pulumi.input_type
+class ZoneUserArgs:
+    def __init__(__self__, *,
+                 name: pulumi.Input[_builtins.str],
+                 comment: pulumi.Input[Optional[_builtins.str]] = None,
+                 from_host: pulumi.Input[Optional[_builtins.bool]] = None,
+                 group: pulumi.Input[Optional[_builtins.str]] = None,
+                 home: pulumi.Input[Optional[_builtins.str]] = None,
+                 password_hash: pulumi.Input[Optional[_builtins.str]] = None,
+                 profiles: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 roles: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 shell: pulumi.Input[Optional[_builtins.str]] = None,
+                 ssh_authorized_keys: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 uid: pulumi.Input[Optional[_builtins.int]] = None):
+        """
+        A user of a zone.
+
+        :param pulumi.Input[_builtins.str] name: Name of the user.
+        :param pulumi.Input[_builtins.str] comment: The user's full name, or another comment.
+        :param pulumi.Input[_builtins.bool] from_host: Whether a new user gets number, primary group, comment, shell and password of the host's user of that name, where they are not given. What changes on the host later is not followed.
+        :param pulumi.Input[_builtins.str] group: Name or number of the primary group; one that is missing in the zone is made. Default: `other`, number 1.
+        :param pulumi.Input[_builtins.str] home: Home directory; it is made. Default: `/export/home/NAME`.
+        :param pulumi.Input[_builtins.str] password_hash: Hash of the password as in shadow(5): make it with `openssl passwd -6`, and give it as a secret. Default: a new user has no password, and logs in with a key.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] profiles: Rights profiles, such as `Network Management`. Default: they are left alone.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] roles: Roles that the user may take. Default: they are left alone.
+        :param pulumi.Input[_builtins.str] shell: Login shell. Default: `/bin/sh`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] ssh_authorized_keys: Public SSH keys that may log in as the user. Default: the file is left alone.
+        :param pulumi.Input[_builtins.int] uid: Number of the user. Default: the next free one from 1000 on.
+        """
+        pulumi.set(__self__, "name", name)
+        if comment is not None:
+            pulumi.set(__self__, "comment", comment)
+        if from_host is None:
+            from_host = False
+        if from_host is not None:
+            pulumi.set(__self__, "from_host", from_host)
+        if group is not None:
+            pulumi.set(__self__, "group", group)
+        if home is not None:
+            pulumi.set(__self__, "home", home)
+        if password_hash is not None:
+            pulumi.set(__self__, "password_hash", password_hash)
+        if profiles is not None:
+            pulumi.set(__self__, "profiles", profiles)
+        if roles is not None:
+            pulumi.set(__self__, "roles", roles)
+        if shell is not None:
+            pulumi.set(__self__, "shell", shell)
+        if ssh_authorized_keys is not None:
+            pulumi.set(__self__, "ssh_authorized_keys", ssh_authorized_keys)
+        if uid is not None:
+            pulumi.set(__self__, "uid", uid)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> pulumi.Input[_builtins.str]:
+        """
+        Name of the user.
+        """
+        return pulumi.get(self, "name")
+
+    @name.setter
+    def name(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "name", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def comment(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The user's full name, or another comment.
+        """
+        return pulumi.get(self, "comment")
+
+    @comment.setter
+    def comment(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "comment", value)
+
+    @_builtins.property
+    @pulumi.getter(name="fromHost")
+    def from_host(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether a new user gets number, primary group, comment, shell and password of the host's user of that name, where they are not given. What changes on the host later is not followed.
+        """
+        return pulumi.get(self, "from_host")
+
+    @from_host.setter
+    def from_host(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "from_host", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def group(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Name or number of the primary group; one that is missing in the zone is made. Default: `other`, number 1.
+        """
+        return pulumi.get(self, "group")
+
+    @group.setter
+    def group(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "group", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def home(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Home directory; it is made. Default: `/export/home/NAME`.
+        """
+        return pulumi.get(self, "home")
+
+    @home.setter
+    def home(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "home", value)
+
+    @_builtins.property
+    @pulumi.getter(name="passwordHash")
+    def password_hash(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Hash of the password as in shadow(5): make it with `openssl passwd -6`, and give it as a secret. Default: a new user has no password, and logs in with a key.
+        """
+        return pulumi.get(self, "password_hash")
+
+    @password_hash.setter
+    def password_hash(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "password_hash", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def profiles(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Rights profiles, such as `Network Management`. Default: they are left alone.
+        """
+        return pulumi.get(self, "profiles")
+
+    @profiles.setter
+    def profiles(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "profiles", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def roles(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Roles that the user may take. Default: they are left alone.
+        """
+        return pulumi.get(self, "roles")
+
+    @roles.setter
+    def roles(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "roles", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def shell(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Login shell. Default: `/bin/sh`.
+        """
+        return pulumi.get(self, "shell")
+
+    @shell.setter
+    def shell(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "shell", value)
+
+    @_builtins.property
+    @pulumi.getter(name="sshAuthorizedKeys")
+    def ssh_authorized_keys(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Public SSH keys that may log in as the user. Default: the file is left alone.
+        """
+        return pulumi.get(self, "ssh_authorized_keys")
+
+    @ssh_authorized_keys.setter
+    def ssh_authorized_keys(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "ssh_authorized_keys", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def uid(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Number of the user. Default: the next free one from 1000 on.
+        """
+        return pulumi.get(self, "uid")
+
+    @uid.setter
+    def uid(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "uid", value)
 
 

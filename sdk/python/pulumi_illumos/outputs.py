@@ -27,12 +27,18 @@ __all__ = [
     'Firewall',
     'FirewallInbound',
     'FirewallRule',
+    'HostsEntryState',
+    'IngressBackendState',
+    'IngressCertificate',
+    'IngressHealthCheck',
     'MachineState',
     'NicState',
     'ResourceControl',
     'Route',
     'RouterNetworkState',
     'SecurityFlags',
+    'ZoneFileState',
+    'ZoneUserState',
 ]
 
 @pulumi.output_type
@@ -577,6 +583,272 @@ class FirewallRule(dict):
         Source of the packet. Default: any.
         """
         return pulumi.get(self, "source")
+
+
+@pulumi.output_type
+class HostsEntryState(dict):
+    """
+    A line of `/etc/inet/hosts` as the zone has it.
+    """
+    def __init__(__self__, *,
+                 address: _builtins.str,
+                 names: Sequence[_builtins.str]):
+        """
+        A line of `/etc/inet/hosts` as the zone has it.
+
+        :param _builtins.str address: The address.
+        :param Sequence[_builtins.str] names: Its names, the canonical one first.
+        """
+        pulumi.set(__self__, "address", address)
+        pulumi.set(__self__, "names", names)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> _builtins.str:
+        """
+        The address.
+        """
+        return pulumi.get(self, "address")
+
+    @_builtins.property
+    @pulumi.getter
+    def names(self) -> Sequence[_builtins.str]:
+        """
+        Its names, the canonical one first.
+        """
+        return pulumi.get(self, "names")
+
+
+@pulumi.output_type
+class IngressBackendState(dict):
+    """
+    One server that answers.
+    """
+    def __init__(__self__, *,
+                 address: _builtins.str,
+                 check: _builtins.bool,
+                 port: _builtins.int,
+                 target: _builtins.str,
+                 weight: _builtins.int):
+        """
+        One server that answers.
+
+        :param _builtins.str address: Its address.
+        :param _builtins.bool check: Whether it is checked.
+        :param _builtins.int port: Its port.
+        :param _builtins.str target: The zone; its address, when it was not found by a zone, or the zone does not have the address any more.
+        :param _builtins.int weight: Its share.
+        """
+        pulumi.set(__self__, "address", address)
+        pulumi.set(__self__, "check", check)
+        pulumi.set(__self__, "port", port)
+        pulumi.set(__self__, "target", target)
+        pulumi.set(__self__, "weight", weight)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> _builtins.str:
+        """
+        Its address.
+        """
+        return pulumi.get(self, "address")
+
+    @_builtins.property
+    @pulumi.getter
+    def check(self) -> _builtins.bool:
+        """
+        Whether it is checked.
+        """
+        return pulumi.get(self, "check")
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> _builtins.int:
+        """
+        Its port.
+        """
+        return pulumi.get(self, "port")
+
+    @_builtins.property
+    @pulumi.getter
+    def target(self) -> _builtins.str:
+        """
+        The zone; its address, when it was not found by a zone, or the zone does not have the address any more.
+        """
+        return pulumi.get(self, "target")
+
+    @_builtins.property
+    @pulumi.getter
+    def weight(self) -> _builtins.int:
+        """
+        Its share.
+        """
+        return pulumi.get(self, "weight")
+
+
+@pulumi.output_type
+class IngressCertificate(dict):
+    """
+    What the certificate tells.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "keyDigest":
+            suggest = "key_digest"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in IngressCertificate. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        IngressCertificate.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        IngressCertificate.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 expires: _builtins.str,
+                 fingerprint: _builtins.str,
+                 key_digest: _builtins.str,
+                 names: Sequence[_builtins.str]):
+        """
+        What the certificate tells.
+
+        :param _builtins.str expires: Until when it is valid, as in 2030-01-31T12:00:00Z.
+        :param _builtins.str fingerprint: Its SHA-256.
+        :param _builtins.str key_digest: SHA-256 of its key.
+        :param Sequence[_builtins.str] names: The host names that it is for.
+        """
+        pulumi.set(__self__, "expires", expires)
+        pulumi.set(__self__, "fingerprint", fingerprint)
+        pulumi.set(__self__, "key_digest", key_digest)
+        pulumi.set(__self__, "names", names)
+
+    @_builtins.property
+    @pulumi.getter
+    def expires(self) -> _builtins.str:
+        """
+        Until when it is valid, as in 2030-01-31T12:00:00Z.
+        """
+        return pulumi.get(self, "expires")
+
+    @_builtins.property
+    @pulumi.getter
+    def fingerprint(self) -> _builtins.str:
+        """
+        Its SHA-256.
+        """
+        return pulumi.get(self, "fingerprint")
+
+    @_builtins.property
+    @pulumi.getter(name="keyDigest")
+    def key_digest(self) -> _builtins.str:
+        """
+        SHA-256 of its key.
+        """
+        return pulumi.get(self, "key_digest")
+
+    @_builtins.property
+    @pulumi.getter
+    def names(self) -> Sequence[_builtins.str]:
+        """
+        The host names that it is for.
+        """
+        return pulumi.get(self, "names")
+
+
+@pulumi.output_type
+class IngressHealthCheck(dict):
+    """
+    How the backends are checked.
+    """
+    def __init__(__self__, *,
+                 expect: Optional[_builtins.str] = None,
+                 fall: Optional[_builtins.int] = None,
+                 hostname: Optional[_builtins.str] = None,
+                 interval: Optional[_builtins.int] = None,
+                 path: Optional[_builtins.str] = None,
+                 rise: Optional[_builtins.int] = None):
+        """
+        How the backends are checked.
+
+        :param _builtins.str expect: The statuses that are right.
+        :param _builtins.int fall: Checks in a row that must fail until a backend is down.
+        :param _builtins.str hostname: The host name that is asked for.
+        :param _builtins.int interval: Seconds between two checks.
+        :param _builtins.str path: Path that is asked for by HTTP. Default: it is enough that a backend accepts connections.
+        :param _builtins.int rise: Checks in a row that must succeed until it is up again.
+        """
+        if expect is None:
+            expect = '200-399'
+        if expect is not None:
+            pulumi.set(__self__, "expect", expect)
+        if fall is None:
+            fall = 3
+        if fall is not None:
+            pulumi.set(__self__, "fall", fall)
+        if hostname is not None:
+            pulumi.set(__self__, "hostname", hostname)
+        if interval is None:
+            interval = 5
+        if interval is not None:
+            pulumi.set(__self__, "interval", interval)
+        if path is not None:
+            pulumi.set(__self__, "path", path)
+        if rise is None:
+            rise = 2
+        if rise is not None:
+            pulumi.set(__self__, "rise", rise)
+
+    @_builtins.property
+    @pulumi.getter
+    def expect(self) -> Optional[_builtins.str]:
+        """
+        The statuses that are right.
+        """
+        return pulumi.get(self, "expect")
+
+    @_builtins.property
+    @pulumi.getter
+    def fall(self) -> Optional[_builtins.int]:
+        """
+        Checks in a row that must fail until a backend is down.
+        """
+        return pulumi.get(self, "fall")
+
+    @_builtins.property
+    @pulumi.getter
+    def hostname(self) -> Optional[_builtins.str]:
+        """
+        The host name that is asked for.
+        """
+        return pulumi.get(self, "hostname")
+
+    @_builtins.property
+    @pulumi.getter
+    def interval(self) -> Optional[_builtins.int]:
+        """
+        Seconds between two checks.
+        """
+        return pulumi.get(self, "interval")
+
+    @_builtins.property
+    @pulumi.getter
+    def path(self) -> Optional[_builtins.str]:
+        """
+        Path that is asked for by HTTP. Default: it is enough that a backend accepts connections.
+        """
+        return pulumi.get(self, "path")
+
+    @_builtins.property
+    @pulumi.getter
+    def rise(self) -> Optional[_builtins.int]:
+        """
+        Checks in a row that must succeed until it is up again.
+        """
+        return pulumi.get(self, "rise")
 
 
 @pulumi.output_type
@@ -1380,5 +1652,256 @@ class SecurityFlags(dict):
         Flags that processes may have.
         """
         return pulumi.get(self, "upper")
+
+
+@pulumi.output_type
+class ZoneFileState(dict):
+    """
+    A file inside a zone as the zone has it.
+    """
+    def __init__(__self__, *,
+                 gid: _builtins.int,
+                 group: _builtins.str,
+                 mode: _builtins.str,
+                 owner: _builtins.str,
+                 path: _builtins.str,
+                 sha256: _builtins.str,
+                 uid: _builtins.int):
+        """
+        A file inside a zone as the zone has it.
+
+        :param _builtins.int gid: Number of the group.
+        :param _builtins.str group: Group: its name in the zone, or its number where it has none.
+        :param _builtins.str mode: Permissions, in octal digits.
+        :param _builtins.str owner: Owner: its name in the zone, or its number where it has none.
+        :param _builtins.str path: Absolute path in the zone.
+        :param _builtins.str sha256: SHA-256 digest of the content, in hexadecimal digits.
+        :param _builtins.int uid: Number of the owner.
+        """
+        pulumi.set(__self__, "gid", gid)
+        pulumi.set(__self__, "group", group)
+        pulumi.set(__self__, "mode", mode)
+        pulumi.set(__self__, "owner", owner)
+        pulumi.set(__self__, "path", path)
+        pulumi.set(__self__, "sha256", sha256)
+        pulumi.set(__self__, "uid", uid)
+
+    @_builtins.property
+    @pulumi.getter
+    def gid(self) -> _builtins.int:
+        """
+        Number of the group.
+        """
+        return pulumi.get(self, "gid")
+
+    @_builtins.property
+    @pulumi.getter
+    def group(self) -> _builtins.str:
+        """
+        Group: its name in the zone, or its number where it has none.
+        """
+        return pulumi.get(self, "group")
+
+    @_builtins.property
+    @pulumi.getter
+    def mode(self) -> _builtins.str:
+        """
+        Permissions, in octal digits.
+        """
+        return pulumi.get(self, "mode")
+
+    @_builtins.property
+    @pulumi.getter
+    def owner(self) -> _builtins.str:
+        """
+        Owner: its name in the zone, or its number where it has none.
+        """
+        return pulumi.get(self, "owner")
+
+    @_builtins.property
+    @pulumi.getter
+    def path(self) -> _builtins.str:
+        """
+        Absolute path in the zone.
+        """
+        return pulumi.get(self, "path")
+
+    @_builtins.property
+    @pulumi.getter
+    def sha256(self) -> _builtins.str:
+        """
+        SHA-256 digest of the content, in hexadecimal digits.
+        """
+        return pulumi.get(self, "sha256")
+
+    @_builtins.property
+    @pulumi.getter
+    def uid(self) -> _builtins.int:
+        """
+        Number of the owner.
+        """
+        return pulumi.get(self, "uid")
+
+
+@pulumi.output_type
+class ZoneUserState(dict):
+    """
+    A user of a zone as the zone has it.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "passwordDigest":
+            suggest = "password_digest"
+        elif key == "sshAuthorizedKeys":
+            suggest = "ssh_authorized_keys"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in ZoneUserState. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        ZoneUserState.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        ZoneUserState.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 gid: _builtins.int,
+                 group: _builtins.str,
+                 home: _builtins.str,
+                 name: _builtins.str,
+                 uid: _builtins.int,
+                 comment: Optional[_builtins.str] = None,
+                 password_digest: Optional[_builtins.str] = None,
+                 profiles: Optional[Sequence[_builtins.str]] = None,
+                 roles: Optional[Sequence[_builtins.str]] = None,
+                 shell: Optional[_builtins.str] = None,
+                 ssh_authorized_keys: Optional[Sequence[_builtins.str]] = None):
+        """
+        A user of a zone as the zone has it.
+
+        :param _builtins.int gid: Number of the primary group.
+        :param _builtins.str group: Primary group: its name, or its number where it has none.
+        :param _builtins.str home: Home directory.
+        :param _builtins.str name: Name of the user.
+        :param _builtins.int uid: Number of the user.
+        :param _builtins.str comment: The user's full name, or another comment.
+        :param _builtins.str password_digest: SHA-256 digest of the hash of the password, in hexadecimal digits.
+        :param Sequence[_builtins.str] profiles: Rights profiles.
+        :param Sequence[_builtins.str] roles: Roles that the user may take.
+        :param _builtins.str shell: Login shell.
+        :param Sequence[_builtins.str] ssh_authorized_keys: Public SSH keys that may log in as the user.
+        """
+        pulumi.set(__self__, "gid", gid)
+        pulumi.set(__self__, "group", group)
+        pulumi.set(__self__, "home", home)
+        pulumi.set(__self__, "name", name)
+        pulumi.set(__self__, "uid", uid)
+        if comment is None:
+            comment = ''
+        if comment is not None:
+            pulumi.set(__self__, "comment", comment)
+        if password_digest is not None:
+            pulumi.set(__self__, "password_digest", password_digest)
+        if profiles is not None:
+            pulumi.set(__self__, "profiles", profiles)
+        if roles is not None:
+            pulumi.set(__self__, "roles", roles)
+        if shell is None:
+            shell = ''
+        if shell is not None:
+            pulumi.set(__self__, "shell", shell)
+        if ssh_authorized_keys is not None:
+            pulumi.set(__self__, "ssh_authorized_keys", ssh_authorized_keys)
+
+    @_builtins.property
+    @pulumi.getter
+    def gid(self) -> _builtins.int:
+        """
+        Number of the primary group.
+        """
+        return pulumi.get(self, "gid")
+
+    @_builtins.property
+    @pulumi.getter
+    def group(self) -> _builtins.str:
+        """
+        Primary group: its name, or its number where it has none.
+        """
+        return pulumi.get(self, "group")
+
+    @_builtins.property
+    @pulumi.getter
+    def home(self) -> _builtins.str:
+        """
+        Home directory.
+        """
+        return pulumi.get(self, "home")
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> _builtins.str:
+        """
+        Name of the user.
+        """
+        return pulumi.get(self, "name")
+
+    @_builtins.property
+    @pulumi.getter
+    def uid(self) -> _builtins.int:
+        """
+        Number of the user.
+        """
+        return pulumi.get(self, "uid")
+
+    @_builtins.property
+    @pulumi.getter
+    def comment(self) -> Optional[_builtins.str]:
+        """
+        The user's full name, or another comment.
+        """
+        return pulumi.get(self, "comment")
+
+    @_builtins.property
+    @pulumi.getter(name="passwordDigest")
+    def password_digest(self) -> Optional[_builtins.str]:
+        """
+        SHA-256 digest of the hash of the password, in hexadecimal digits.
+        """
+        return pulumi.get(self, "password_digest")
+
+    @_builtins.property
+    @pulumi.getter
+    def profiles(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Rights profiles.
+        """
+        return pulumi.get(self, "profiles")
+
+    @_builtins.property
+    @pulumi.getter
+    def roles(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Roles that the user may take.
+        """
+        return pulumi.get(self, "roles")
+
+    @_builtins.property
+    @pulumi.getter
+    def shell(self) -> Optional[_builtins.str]:
+        """
+        Login shell.
+        """
+        return pulumi.get(self, "shell")
+
+    @_builtins.property
+    @pulumi.getter(name="sshAuthorizedKeys")
+    def ssh_authorized_keys(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Public SSH keys that may log in as the user.
+        """
+        return pulumi.get(self, "ssh_authorized_keys")
 
 

@@ -33,13 +33,18 @@ class ZoneArgs:
                  datasets: pulumi.Input[Optional[Sequence[pulumi.Input['DatasetArgs']]]] = None,
                  dedicated_cpus: pulumi.Input[Optional['DedicatedCpusArgs']] = None,
                  devices: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 dns_domain: pulumi.Input[Optional[_builtins.str]] = None,
+                 dns_search: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  dns_servers: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 files: pulumi.Input[Optional[Sequence[pulumi.Input['ZoneFileArgs']]]] = None,
                  filesystems: pulumi.Input[Optional[Sequence[pulumi.Input['FileSystemArgs']]]] = None,
+                 first_boot_script: pulumi.Input[Optional[_builtins.str]] = None,
                  fs_allowed: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  guest_password: pulumi.Input[Optional[_builtins.str]] = None,
                  host: pulumi.Input[Optional[_builtins.str]] = None,
                  hostid: pulumi.Input[Optional[_builtins.str]] = None,
                  hostname: pulumi.Input[Optional[_builtins.str]] = None,
+                 hosts: pulumi.Input[Optional[Sequence[pulumi.Input['HostsEntryArgs']]]] = None,
                  install: pulumi.Input[Optional['InstallArgs']] = None,
                  ip_type: pulumi.Input[Optional['IpType']] = None,
                  kernel_version: pulumi.Input[Optional[_builtins.str]] = None,
@@ -66,7 +71,9 @@ class ZoneArgs:
                  ssh_authorized_keys: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  state: pulumi.Input[Optional['ZoneState']] = None,
                  swap: pulumi.Input[Optional[_builtins.str]] = None,
+                 timezone: pulumi.Input[Optional[_builtins.str]] = None,
                  user_data: pulumi.Input[Optional[_builtins.str]] = None,
+                 users: pulumi.Input[Optional[Sequence[pulumi.Input['ZoneUserArgs']]]] = None,
                  vm: pulumi.Input[Optional['MachineArgs']] = None,
                  wait_for: pulumi.Input[Optional['WaitFor']] = None,
                  wait_timeout: pulumi.Input[Optional[_builtins.int]] = None,
@@ -85,13 +92,18 @@ class ZoneArgs:
         :param pulumi.Input[Sequence[pulumi.Input['DatasetArgs']]] datasets: ZFS datasets that are delegated to the zone.
         :param pulumi.Input['DedicatedCpusArgs'] dedicated_cpus: CPUs that only this zone uses. Excludes `cpus`, `cpuShares` and `pool`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] devices: Devices of the host that the zone has: paths or patterns.
+        :param pulumi.Input[_builtins.str] dns_domain: The domain that the zone is in, and in which names are looked up. Default: none.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] dns_search: Domains in which names are looked up. Default: none.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] dns_servers: Name servers. Default: the router's address behind a router, else the host's.
+        :param pulumi.Input[Sequence[pulumi.Input['ZoneFileArgs']]] files: Files inside. Files that were made and are dropped from the program are removed; those that were there before stay as they are. Default: none.
         :param pulumi.Input[Sequence[pulumi.Input['FileSystemArgs']]] filesystems: File systems that are mounted in the zone.
+        :param pulumi.Input[_builtins.str] first_boot_script: A script that runs once, as root, when the zone boots for the first time: a shell script, or what its first line `#!` names. What it prints goes to `/var/log/pulumi-illumos-first-boot.log` in the zone; when it fails, the zone is reported with the end of that. It counts when the zone is installed: to change it later does nothing.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] fs_allowed: Types of file systems that may be mounted in the zone. Default: the brand's; what the configuration has is left alone.
         :param pulumi.Input[_builtins.str] guest_password: Password, or its hash, of the default user of a virtual machine's image. It counts at the guest's first boot. It is kept in a file that only the host's root can read.
         :param pulumi.Input[_builtins.str] host: The host to make it on: an alias from the SSH configuration, `name` or `user@name:port`. Default: the provider's host.
         :param pulumi.Input[_builtins.str] hostid: Host id that the zone sees, in hexadecimal. Default: the host's.
         :param pulumi.Input[_builtins.str] hostname: Host name inside the zone. Default: the zone's name.
+        :param pulumi.Input[Sequence[pulumi.Input['HostsEntryArgs']]] hosts: Further entries of `/etc/inet/hosts`; other lines of the file stay as they are. Default: none.
         :param pulumi.Input['InstallArgs'] install: Where the zone's files come from. It counts when the zone is made: another value makes the zone anew; leaving it out later changes nothing. Of a zone that this provider did not install it is not known, and not compared. Default: what the brand does by itself.
         :param pulumi.Input['IpType'] ip_type: Whether the zone has an IP stack of its own.
         :param pulumi.Input[_builtins.str] kernel_version: Version of the Linux kernel that programs of the zone see, such as `5.10`: brand `lx`. Default: the brand's.
@@ -118,7 +130,9 @@ class ZoneArgs:
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] ssh_authorized_keys: Public SSH keys that may log in as root. Default: the file is left alone.
         :param pulumi.Input['ZoneState'] state: Whether the zone is up.
         :param pulumi.Input[_builtins.str] swap: Cap on swap (virtual memory), at least `50M`. Default: no cap.
+        :param pulumi.Input[_builtins.str] timezone: Time zone, such as `Europe/Zurich`. Default: it is left alone.
         :param pulumi.Input[_builtins.str] user_data: What cloud-init does in a virtual machine at its first boot, such as a `#cloud-config` text. It stands in place of what the host would make of `sshAuthorizedKeys` and `guestPassword`, and excludes them and `vm.cloudInit`.
+        :param pulumi.Input[Sequence[pulumi.Input['ZoneUserArgs']]] users: Users inside. Those that are dropped from the program are removed, their home directories stay. Default: none beside the system's own.
         :param pulumi.Input['MachineArgs'] vm: The virtual machine: brands `bhyve`, `kvm` and `emu`.
         :param pulumi.Input['WaitFor'] wait_for: What to wait for after the zone was booted. Default: `multiUser` where the brand runs illumos, else `running`.
         :param pulumi.Input[_builtins.int] wait_timeout: How long to wait for it, in seconds. Default: 600.
@@ -148,10 +162,18 @@ class ZoneArgs:
             pulumi.set(__self__, "dedicated_cpus", dedicated_cpus)
         if devices is not None:
             pulumi.set(__self__, "devices", devices)
+        if dns_domain is not None:
+            pulumi.set(__self__, "dns_domain", dns_domain)
+        if dns_search is not None:
+            pulumi.set(__self__, "dns_search", dns_search)
         if dns_servers is not None:
             pulumi.set(__self__, "dns_servers", dns_servers)
+        if files is not None:
+            pulumi.set(__self__, "files", files)
         if filesystems is not None:
             pulumi.set(__self__, "filesystems", filesystems)
+        if first_boot_script is not None:
+            pulumi.set(__self__, "first_boot_script", first_boot_script)
         if fs_allowed is not None:
             pulumi.set(__self__, "fs_allowed", fs_allowed)
         if guest_password is not None:
@@ -162,6 +184,8 @@ class ZoneArgs:
             pulumi.set(__self__, "hostid", hostid)
         if hostname is not None:
             pulumi.set(__self__, "hostname", hostname)
+        if hosts is not None:
+            pulumi.set(__self__, "hosts", hosts)
         if install is not None:
             pulumi.set(__self__, "install", install)
         if ip_type is None:
@@ -222,8 +246,12 @@ class ZoneArgs:
             pulumi.set(__self__, "state", state)
         if swap is not None:
             pulumi.set(__self__, "swap", swap)
+        if timezone is not None:
+            pulumi.set(__self__, "timezone", timezone)
         if user_data is not None:
             pulumi.set(__self__, "user_data", user_data)
+        if users is not None:
+            pulumi.set(__self__, "users", users)
         if vm is not None:
             pulumi.set(__self__, "vm", vm)
         if wait_for is not None:
@@ -366,6 +394,30 @@ class ZoneArgs:
         pulumi.set(self, "devices", value)
 
     @_builtins.property
+    @pulumi.getter(name="dnsDomain")
+    def dns_domain(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The domain that the zone is in, and in which names are looked up. Default: none.
+        """
+        return pulumi.get(self, "dns_domain")
+
+    @dns_domain.setter
+    def dns_domain(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "dns_domain", value)
+
+    @_builtins.property
+    @pulumi.getter(name="dnsSearch")
+    def dns_search(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Domains in which names are looked up. Default: none.
+        """
+        return pulumi.get(self, "dns_search")
+
+    @dns_search.setter
+    def dns_search(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "dns_search", value)
+
+    @_builtins.property
     @pulumi.getter(name="dnsServers")
     def dns_servers(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
         """
@@ -379,6 +431,18 @@ class ZoneArgs:
 
     @_builtins.property
     @pulumi.getter
+    def files(self) -> pulumi.Input[Optional[Sequence[pulumi.Input['ZoneFileArgs']]]]:
+        """
+        Files inside. Files that were made and are dropped from the program are removed; those that were there before stay as they are. Default: none.
+        """
+        return pulumi.get(self, "files")
+
+    @files.setter
+    def files(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['ZoneFileArgs']]]]):
+        pulumi.set(self, "files", value)
+
+    @_builtins.property
+    @pulumi.getter
     def filesystems(self) -> pulumi.Input[Optional[Sequence[pulumi.Input['FileSystemArgs']]]]:
         """
         File systems that are mounted in the zone.
@@ -388,6 +452,18 @@ class ZoneArgs:
     @filesystems.setter
     def filesystems(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['FileSystemArgs']]]]):
         pulumi.set(self, "filesystems", value)
+
+    @_builtins.property
+    @pulumi.getter(name="firstBootScript")
+    def first_boot_script(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        A script that runs once, as root, when the zone boots for the first time: a shell script, or what its first line `#!` names. What it prints goes to `/var/log/pulumi-illumos-first-boot.log` in the zone; when it fails, the zone is reported with the end of that. It counts when the zone is installed: to change it later does nothing.
+        """
+        return pulumi.get(self, "first_boot_script")
+
+    @first_boot_script.setter
+    def first_boot_script(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "first_boot_script", value)
 
     @_builtins.property
     @pulumi.getter(name="fsAllowed")
@@ -448,6 +524,18 @@ class ZoneArgs:
     @hostname.setter
     def hostname(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "hostname", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def hosts(self) -> pulumi.Input[Optional[Sequence[pulumi.Input['HostsEntryArgs']]]]:
+        """
+        Further entries of `/etc/inet/hosts`; other lines of the file stay as they are. Default: none.
+        """
+        return pulumi.get(self, "hosts")
+
+    @hosts.setter
+    def hosts(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['HostsEntryArgs']]]]):
+        pulumi.set(self, "hosts", value)
 
     @_builtins.property
     @pulumi.getter
@@ -762,6 +850,18 @@ class ZoneArgs:
         pulumi.set(self, "swap", value)
 
     @_builtins.property
+    @pulumi.getter
+    def timezone(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Time zone, such as `Europe/Zurich`. Default: it is left alone.
+        """
+        return pulumi.get(self, "timezone")
+
+    @timezone.setter
+    def timezone(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "timezone", value)
+
+    @_builtins.property
     @pulumi.getter(name="userData")
     def user_data(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
@@ -772,6 +872,18 @@ class ZoneArgs:
     @user_data.setter
     def user_data(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "user_data", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def users(self) -> pulumi.Input[Optional[Sequence[pulumi.Input['ZoneUserArgs']]]]:
+        """
+        Users inside. Those that are dropped from the program are removed, their home directories stay. Default: none beside the system's own.
+        """
+        return pulumi.get(self, "users")
+
+    @users.setter
+    def users(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['ZoneUserArgs']]]]):
+        pulumi.set(self, "users", value)
 
     @_builtins.property
     @pulumi.getter
@@ -839,13 +951,18 @@ class Zone(pulumi.CustomResource):
                  datasets: pulumi.Input[Optional[Sequence[pulumi.Input[Union['DatasetArgs', 'DatasetArgsDict']]]]] = None,
                  dedicated_cpus: pulumi.Input[Optional[Union['DedicatedCpusArgs', 'DedicatedCpusArgsDict', 'outputs.DedicatedCpus']]] = None,
                  devices: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 dns_domain: pulumi.Input[Optional[_builtins.str]] = None,
+                 dns_search: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  dns_servers: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 files: pulumi.Input[Optional[Sequence[pulumi.Input[Union['ZoneFileArgs', 'ZoneFileArgsDict']]]]] = None,
                  filesystems: pulumi.Input[Optional[Sequence[pulumi.Input[Union['FileSystemArgs', 'FileSystemArgsDict', 'outputs.FileSystem']]]]] = None,
+                 first_boot_script: pulumi.Input[Optional[_builtins.str]] = None,
                  fs_allowed: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  guest_password: pulumi.Input[Optional[_builtins.str]] = None,
                  host: pulumi.Input[Optional[_builtins.str]] = None,
                  hostid: pulumi.Input[Optional[_builtins.str]] = None,
                  hostname: pulumi.Input[Optional[_builtins.str]] = None,
+                 hosts: pulumi.Input[Optional[Sequence[pulumi.Input[Union['HostsEntryArgs', 'HostsEntryArgsDict']]]]] = None,
                  install: pulumi.Input[Optional[Union['InstallArgs', 'InstallArgsDict']]] = None,
                  ip_type: pulumi.Input[Optional['IpType']] = None,
                  kernel_version: pulumi.Input[Optional[_builtins.str]] = None,
@@ -872,7 +989,9 @@ class Zone(pulumi.CustomResource):
                  ssh_authorized_keys: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  state: pulumi.Input[Optional['ZoneState']] = None,
                  swap: pulumi.Input[Optional[_builtins.str]] = None,
+                 timezone: pulumi.Input[Optional[_builtins.str]] = None,
                  user_data: pulumi.Input[Optional[_builtins.str]] = None,
+                 users: pulumi.Input[Optional[Sequence[pulumi.Input[Union['ZoneUserArgs', 'ZoneUserArgsDict']]]]] = None,
                  vm: pulumi.Input[Optional[Union['MachineArgs', 'MachineArgsDict']]] = None,
                  wait_for: pulumi.Input[Optional['WaitFor']] = None,
                  wait_timeout: pulumi.Input[Optional[_builtins.int]] = None,
@@ -949,13 +1068,18 @@ class Zone(pulumi.CustomResource):
         :param pulumi.Input[Sequence[pulumi.Input[Union['DatasetArgs', 'DatasetArgsDict']]]] datasets: ZFS datasets that are delegated to the zone.
         :param pulumi.Input[Union['DedicatedCpusArgs', 'DedicatedCpusArgsDict', 'outputs.DedicatedCpus']] dedicated_cpus: CPUs that only this zone uses. Excludes `cpus`, `cpuShares` and `pool`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] devices: Devices of the host that the zone has: paths or patterns.
+        :param pulumi.Input[_builtins.str] dns_domain: The domain that the zone is in, and in which names are looked up. Default: none.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] dns_search: Domains in which names are looked up. Default: none.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] dns_servers: Name servers. Default: the router's address behind a router, else the host's.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['ZoneFileArgs', 'ZoneFileArgsDict']]]] files: Files inside. Files that were made and are dropped from the program are removed; those that were there before stay as they are. Default: none.
         :param pulumi.Input[Sequence[pulumi.Input[Union['FileSystemArgs', 'FileSystemArgsDict', 'outputs.FileSystem']]]] filesystems: File systems that are mounted in the zone.
+        :param pulumi.Input[_builtins.str] first_boot_script: A script that runs once, as root, when the zone boots for the first time: a shell script, or what its first line `#!` names. What it prints goes to `/var/log/pulumi-illumos-first-boot.log` in the zone; when it fails, the zone is reported with the end of that. It counts when the zone is installed: to change it later does nothing.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] fs_allowed: Types of file systems that may be mounted in the zone. Default: the brand's; what the configuration has is left alone.
         :param pulumi.Input[_builtins.str] guest_password: Password, or its hash, of the default user of a virtual machine's image. It counts at the guest's first boot. It is kept in a file that only the host's root can read.
         :param pulumi.Input[_builtins.str] host: The host to make it on: an alias from the SSH configuration, `name` or `user@name:port`. Default: the provider's host.
         :param pulumi.Input[_builtins.str] hostid: Host id that the zone sees, in hexadecimal. Default: the host's.
         :param pulumi.Input[_builtins.str] hostname: Host name inside the zone. Default: the zone's name.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['HostsEntryArgs', 'HostsEntryArgsDict']]]] hosts: Further entries of `/etc/inet/hosts`; other lines of the file stay as they are. Default: none.
         :param pulumi.Input[Union['InstallArgs', 'InstallArgsDict']] install: Where the zone's files come from. It counts when the zone is made: another value makes the zone anew; leaving it out later changes nothing. Of a zone that this provider did not install it is not known, and not compared. Default: what the brand does by itself.
         :param pulumi.Input['IpType'] ip_type: Whether the zone has an IP stack of its own.
         :param pulumi.Input[_builtins.str] kernel_version: Version of the Linux kernel that programs of the zone see, such as `5.10`: brand `lx`. Default: the brand's.
@@ -982,7 +1106,9 @@ class Zone(pulumi.CustomResource):
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] ssh_authorized_keys: Public SSH keys that may log in as root. Default: the file is left alone.
         :param pulumi.Input['ZoneState'] state: Whether the zone is up.
         :param pulumi.Input[_builtins.str] swap: Cap on swap (virtual memory), at least `50M`. Default: no cap.
+        :param pulumi.Input[_builtins.str] timezone: Time zone, such as `Europe/Zurich`. Default: it is left alone.
         :param pulumi.Input[_builtins.str] user_data: What cloud-init does in a virtual machine at its first boot, such as a `#cloud-config` text. It stands in place of what the host would make of `sshAuthorizedKeys` and `guestPassword`, and excludes them and `vm.cloudInit`.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['ZoneUserArgs', 'ZoneUserArgsDict']]]] users: Users inside. Those that are dropped from the program are removed, their home directories stay. Default: none beside the system's own.
         :param pulumi.Input[Union['MachineArgs', 'MachineArgsDict']] vm: The virtual machine: brands `bhyve`, `kvm` and `emu`.
         :param pulumi.Input['WaitFor'] wait_for: What to wait for after the zone was booted. Default: `multiUser` where the brand runs illumos, else `running`.
         :param pulumi.Input[_builtins.int] wait_timeout: How long to wait for it, in seconds. Default: 600.
@@ -1078,13 +1204,18 @@ class Zone(pulumi.CustomResource):
                  datasets: pulumi.Input[Optional[Sequence[pulumi.Input[Union['DatasetArgs', 'DatasetArgsDict']]]]] = None,
                  dedicated_cpus: pulumi.Input[Optional[Union['DedicatedCpusArgs', 'DedicatedCpusArgsDict', 'outputs.DedicatedCpus']]] = None,
                  devices: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 dns_domain: pulumi.Input[Optional[_builtins.str]] = None,
+                 dns_search: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  dns_servers: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 files: pulumi.Input[Optional[Sequence[pulumi.Input[Union['ZoneFileArgs', 'ZoneFileArgsDict']]]]] = None,
                  filesystems: pulumi.Input[Optional[Sequence[pulumi.Input[Union['FileSystemArgs', 'FileSystemArgsDict', 'outputs.FileSystem']]]]] = None,
+                 first_boot_script: pulumi.Input[Optional[_builtins.str]] = None,
                  fs_allowed: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  guest_password: pulumi.Input[Optional[_builtins.str]] = None,
                  host: pulumi.Input[Optional[_builtins.str]] = None,
                  hostid: pulumi.Input[Optional[_builtins.str]] = None,
                  hostname: pulumi.Input[Optional[_builtins.str]] = None,
+                 hosts: pulumi.Input[Optional[Sequence[pulumi.Input[Union['HostsEntryArgs', 'HostsEntryArgsDict']]]]] = None,
                  install: pulumi.Input[Optional[Union['InstallArgs', 'InstallArgsDict']]] = None,
                  ip_type: pulumi.Input[Optional['IpType']] = None,
                  kernel_version: pulumi.Input[Optional[_builtins.str]] = None,
@@ -1111,7 +1242,9 @@ class Zone(pulumi.CustomResource):
                  ssh_authorized_keys: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  state: pulumi.Input[Optional['ZoneState']] = None,
                  swap: pulumi.Input[Optional[_builtins.str]] = None,
+                 timezone: pulumi.Input[Optional[_builtins.str]] = None,
                  user_data: pulumi.Input[Optional[_builtins.str]] = None,
+                 users: pulumi.Input[Optional[Sequence[pulumi.Input[Union['ZoneUserArgs', 'ZoneUserArgsDict']]]]] = None,
                  vm: pulumi.Input[Optional[Union['MachineArgs', 'MachineArgsDict']]] = None,
                  wait_for: pulumi.Input[Optional['WaitFor']] = None,
                  wait_timeout: pulumi.Input[Optional[_builtins.int]] = None,
@@ -1138,13 +1271,18 @@ class Zone(pulumi.CustomResource):
             __props__.__dict__["datasets"] = datasets
             __props__.__dict__["dedicated_cpus"] = dedicated_cpus
             __props__.__dict__["devices"] = devices
+            __props__.__dict__["dns_domain"] = dns_domain
+            __props__.__dict__["dns_search"] = dns_search
             __props__.__dict__["dns_servers"] = dns_servers
+            __props__.__dict__["files"] = files
             __props__.__dict__["filesystems"] = filesystems
+            __props__.__dict__["first_boot_script"] = first_boot_script
             __props__.__dict__["fs_allowed"] = fs_allowed
             __props__.__dict__["guest_password"] = None if guest_password is None else pulumi.Output.secret(guest_password)
             __props__.__dict__["host"] = host
             __props__.__dict__["hostid"] = hostid
             __props__.__dict__["hostname"] = hostname
+            __props__.__dict__["hosts"] = hosts
             __props__.__dict__["install"] = install
             if ip_type is None:
                 ip_type = 'exclusive'
@@ -1179,11 +1317,14 @@ class Zone(pulumi.CustomResource):
                 state = 'running'
             __props__.__dict__["state"] = state
             __props__.__dict__["swap"] = swap
+            __props__.__dict__["timezone"] = timezone
             __props__.__dict__["user_data"] = None if user_data is None else pulumi.Output.secret(user_data)
+            __props__.__dict__["users"] = users
             __props__.__dict__["vm"] = vm
             __props__.__dict__["wait_for"] = wait_for
             __props__.__dict__["wait_timeout"] = wait_timeout
             __props__.__dict__["zonepath"] = zonepath
+            __props__.__dict__["first_boot_status"] = None
             __props__.__dict__["installed_from"] = None
             __props__.__dict__["live_limits"] = None
             __props__.__dict__["pending_reboot"] = None
@@ -1222,12 +1363,17 @@ class Zone(pulumi.CustomResource):
         __props__.__dict__["datasets"] = None
         __props__.__dict__["dedicated_cpus"] = None
         __props__.__dict__["devices"] = None
+        __props__.__dict__["dns_domain"] = None
+        __props__.__dict__["dns_search"] = None
         __props__.__dict__["dns_servers"] = None
+        __props__.__dict__["files"] = None
         __props__.__dict__["filesystems"] = None
+        __props__.__dict__["first_boot_status"] = None
         __props__.__dict__["fs_allowed"] = None
         __props__.__dict__["host"] = None
         __props__.__dict__["hostid"] = None
         __props__.__dict__["hostname"] = None
+        __props__.__dict__["hosts"] = None
         __props__.__dict__["installed_from"] = None
         __props__.__dict__["ip_type"] = None
         __props__.__dict__["kernel_version"] = None
@@ -1255,6 +1401,8 @@ class Zone(pulumi.CustomResource):
         __props__.__dict__["state"] = None
         __props__.__dict__["status"] = None
         __props__.__dict__["swap"] = None
+        __props__.__dict__["timezone"] = None
+        __props__.__dict__["users"] = None
         __props__.__dict__["uuid"] = None
         __props__.__dict__["vm"] = None
         __props__.__dict__["zonepath"] = None
@@ -1355,6 +1503,22 @@ class Zone(pulumi.CustomResource):
         return pulumi.get(self, "devices")
 
     @_builtins.property
+    @pulumi.getter(name="dnsDomain")
+    def dns_domain(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        The domain that the zone is in.
+        """
+        return pulumi.get(self, "dns_domain")
+
+    @_builtins.property
+    @pulumi.getter(name="dnsSearch")
+    def dns_search(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+        """
+        Domains in which names are looked up.
+        """
+        return pulumi.get(self, "dns_search")
+
+    @_builtins.property
     @pulumi.getter(name="dnsServers")
     def dns_servers(self) -> pulumi.Output[Sequence[_builtins.str]]:
         """
@@ -1364,11 +1528,27 @@ class Zone(pulumi.CustomResource):
 
     @_builtins.property
     @pulumi.getter
+    def files(self) -> pulumi.Output[Optional[Sequence['outputs.ZoneFileState']]]:
+        """
+        Files inside that this provider made or changed.
+        """
+        return pulumi.get(self, "files")
+
+    @_builtins.property
+    @pulumi.getter
     def filesystems(self) -> pulumi.Output[Optional[Sequence['outputs.FileSystem']]]:
         """
         File systems that are mounted in the zone.
         """
         return pulumi.get(self, "filesystems")
+
+    @_builtins.property
+    @pulumi.getter(name="firstBootStatus")
+    def first_boot_status(self) -> pulumi.Output[Optional[_builtins.int]]:
+        """
+        Exit status of the script of the first boot, once it has ended.
+        """
+        return pulumi.get(self, "first_boot_status")
 
     @_builtins.property
     @pulumi.getter(name="fsAllowed")
@@ -1401,6 +1581,14 @@ class Zone(pulumi.CustomResource):
         Host name inside the zone.
         """
         return pulumi.get(self, "hostname")
+
+    @_builtins.property
+    @pulumi.getter
+    def hosts(self) -> pulumi.Output[Optional[Sequence['outputs.HostsEntryState']]]:
+        """
+        Further entries of `/etc/inet/hosts`.
+        """
+        return pulumi.get(self, "hosts")
 
     @_builtins.property
     @pulumi.getter(name="installedFrom")
@@ -1617,6 +1805,22 @@ class Zone(pulumi.CustomResource):
         Cap on swap.
         """
         return pulumi.get(self, "swap")
+
+    @_builtins.property
+    @pulumi.getter
+    def timezone(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        Time zone.
+        """
+        return pulumi.get(self, "timezone")
+
+    @_builtins.property
+    @pulumi.getter
+    def users(self) -> pulumi.Output[Optional[Sequence['outputs.ZoneUserState']]]:
+        """
+        Users inside that this provider made.
+        """
+        return pulumi.get(self, "users")
 
     @_builtins.property
     @pulumi.getter

@@ -163,6 +163,22 @@ def test_a_carried_bag_has_no_output_values_and_hides_what_is_declared_secret() 
     }
 
 
+def test_a_carried_bag_hides_what_is_declared_secret_inside_of_lists() -> None:
+    users = [{"name": "a", "hash": "x"}, {"name": "b"}, {"name": "c", "hash": secret("y")}, UNKNOWN]
+    told = plain(carry(struct({"users": users, "vm": {"hash": "z"}}), secret=["users.hash", "vm.hash"]))
+    assert told == {
+        "users": [
+            {"name": "a", "hash": secret("x")},
+            {"name": "b"},
+            {"name": "c", "hash": secret("y")},
+            UNKNOWN,
+        ],
+        "vm": {"hash": secret("z")},
+    }
+    whole = {"users": secret(users)}
+    assert plain(carry(struct(whole), secret=["users.hash", "none.hash"])) == whole
+
+
 def test_secrets_are_taken_out_of_texts_in_each_spelling() -> None:
     bag = decode(struct({"key": secret("pass\nword-1"), "name": "web"}))
     assert bag.redact("wrong key 'pass\\nword-1' for web") == "wrong key '[secret]' for web"

@@ -286,7 +286,9 @@ def test_the_probe_tells_digests_and_no_contents(root, tmp_path):
     kept = belongings.parse_kept(found["kept /opt/my secret"])
     digest = hashlib.sha256(b"top secret\n").hexdigest()
     assert kept == belongings.Kept("640", UID, GID, digest)
-    assert belongings.parse_kept(found["kept /opt/tool"]).mode == "4755"
+    tool = belongings.parse_kept(found["kept /opt/tool"])
+    assert tool is not None
+    assert tool.mode == "4755"
     assert "kept /opt/gone" not in found
     assert found["kept password:web"].strip() == hashlib.sha256(HASH.encode()).hexdigest()
     assert "top secret" not in str(found)
@@ -321,6 +323,17 @@ def status(root, text):
     place = root / first_boot.STATUS
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(text)
+
+
+def test_what_came_from_the_original_is_cleared(root):
+    succeed(first_boot.cleared(str(root)))
+    status(root, "0\n")
+    for path in (first_boot.SCRIPT, first_boot.STARTER):
+        succeed(put(root, path)[0])
+    assert run(first_boot.cleared(str(root))).returncode != 0
+    succeed(first_boot.clear(str(root)))
+    succeed(first_boot.cleared(str(root)))
+    assert not (root / first_boot.SCRIPT).exists()
 
 
 def test_a_script_that_ended_well_is_waited_for(root):

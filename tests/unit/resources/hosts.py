@@ -16,6 +16,7 @@ OWNER = Owner("urn:pulumi:dev::site::illumos:index:Thing::thing")
 OTHER = Owner("urn:pulumi:dev::site::illumos:index:Thing::other")
 
 ETHERSTUB = KINDS["illumos:index:Etherstub"]
+INGRESS = KINDS["illumos:index:Ingress"]
 PORT_FORWARD = KINDS["illumos:index:PortForward"]
 ROUTER = KINDS["illumos:index:RouterZone"]
 ZONE = KINDS["illumos:index:Zone"]
@@ -166,18 +167,19 @@ class FakeHost:
         files: dict[str, str] | None = None,
         live: dict[str, str] | None = None,
         whole: bool = False,
+        services: dict[str, str] | None = None,
     ) -> FakeHost:
         """Router zone gw; a whole one has everything that the provider writes and looks at."""
         self.etherstub("lan0").vnic("gw_0", "igb0", "gw").vnic("gw_1", "lan0", "gw").vnic("gw_s0", "lan0")
         self.interfaces.append("gw_s0:ok")
-        services = {
+        states = {
             "svc:/network/ipv4-forwarding:default": "online",
             "svc:/network/ipfilter:default": "online",
             "svc:/network/dns/dnsmasq:default": "online",
-        }
+        } | (services or {})
         present = GW_FILES | (built() if whole else {}) | (files or {})
         live = (GW_LIVE if state == "running" and whole else {}) | (live or {})
-        return self.zone("gw", state, GW_CONFIG, present, services, live=live)
+        return self.zone("gw", state, GW_CONFIG, present, states, live=live)
 
     def snapshot(self) -> Snapshot:
         text = {

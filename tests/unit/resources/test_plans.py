@@ -287,7 +287,6 @@ def test_a_router_zone_needs_a_name_a_public_address_and_a_subnet():
         "writing /etc/resolv.conf in zone gw",
         "writing /etc/hostname.gw_0 in zone gw",
         "writing /etc/defaultrouter in zone gw",
-        "writing /etc/pulumi-illumos/router.json in zone gw",
         "writing /etc/dnsmasq.records.d/router in zone gw",
         "writing /etc/hostname.gw_1 in zone gw",
         "writing /etc/opt/ooce/dnsmasq/dnsmasq.conf in zone gw",
@@ -300,6 +299,7 @@ def test_a_router_zone_needs_a_name_a_public_address_and_a_subnet():
         "enabling forwarding in zone gw",
         "enabling ipfilter in zone gw",
         "enabling dnsmasq in zone gw",
+        "writing /etc/pulumi-illumos/router.json in zone gw",
     ]
     text = text_of(steps)
     assert "map gw_0 10.9.1.0/24 -> 192.0.2.100/32 portmap tcp/udp 10000:32767\n" in text

@@ -1,6 +1,7 @@
 """Router zones: what changes in place, what drifts, what is refused, and what the files and rules say."""
 
 import json
+import subprocess
 from typing import Any
 
 import pytest
@@ -385,3 +386,35 @@ def test_every_setting_survives_being_written_and_read():
     assert {d.property for d in ROUTER.differences(wanted, state)} == {"drift"}
     respelled = ROUTER.inputs.model_validate(ROUTER.respell(state, None))
     assert {d.property for d in ROUTER.differences(respelled, state)} == {"drift"}
+
+
+# What is missing ---------------------------------------------------------------------------------
+
+
+def test_a_program_that_a_package_manager_did_not_install_is_named_with_its_package(tmp_path):
+    raw = {"name": "gw", "publicAddress": "192.0.2.100", "networks": [{"subnet": "10.10.0.0/24"}]}
+    (step,) = [s for s in plan(ROUTER, raw, FakeHost()) if "looking for IPFilter and dnsmasq" in s.say]
+    shell, option, script, name, _, *packages = step.run.argv
+
+    def look():
+        command = [shell, option, script, name, str(tmp_path), *packages]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert "package network/ipfilter is missing in the zone" in look().stderr
+    for program in ("usr/sbin/ipnat", "opt/ooce/sbin/dnsmasq"):
+        assert look().returncode == 1
+        path = tmp_path / program
+        path.parent.mkdir(parents=True)
+        path.touch(mode=0o755)
+    assert look().returncode == 0
+
+
+def test_the_packages_and_the_devices_are_looked_for_before_the_services_are_enabled():
+    raw = {"name": "gw", "publicAddress": "192.0.2.100", "networks": [{"subnet": "10.10.0.0/24"}]}
+    order = says(plan(ROUTER, raw, FakeHost()))
+    assert (
+        order.index("looking for IPFilter and dnsmasq in zone gw")
+        < order.index("booting zone gw")
+        < order.index("looking for IPFilter's devices in zone gw")
+        < order.index("enabling ipfilter in zone gw")
+    )

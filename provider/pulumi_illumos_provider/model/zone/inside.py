@@ -136,8 +136,8 @@ class ZoneUser(Properties):
     )
     shell: AbsolutePath | None = prop("Login shell. Default: `/bin/sh`.", default=None)
     password_hash: FieldText | None = prop(
-        "Hash of the password as in shadow(5): make it with `openssl passwd -6`, and give it as a "
-        "secret. Default: a new user has no password, and logs in with a key.",
+        "Hash of the password as in shadow(5): make it with `openssl passwd -6`. "
+        "Default: a new user has no password, and logs in with a key.",
         default=None,
         secret=True,
         min_length=1,
@@ -184,7 +184,8 @@ class InsideInputs(Properties):
         "A script that runs once, as root, when the zone boots for the first time: a shell script, or "
         "what its first line `#!` names. What it prints goes to "
         "`/var/log/pulumi-illumos-first-boot.log` in the zone; when it fails, the zone is reported with "
-        "the end of that. It counts when the zone is installed: to change it later does nothing.",
+        "the end of that: so it should print no secrets. It counts when the zone is installed: to change "
+        "it later does nothing.",
         default=None,
         min_length=1,
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from pulumi_illumos_provider.errors import Refused
 from pulumi_illumos_provider.illumos import accounts, belongings, brands, files, first_boot
 from pulumi_illumos_provider.illumos.belongings import Belongings
-from pulumi_illumos_provider.illumos.brands import Family
+from pulumi_illumos_provider.illumos.brands import Brand, Family
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen, parse_resolvers
 from pulumi_illumos_provider.model.zone.inside import (
     HostsEntry,
@@ -78,7 +78,8 @@ class Inside(Side[InsideInputs, InsideState]):
         return [Step(f"forgetting what was made in zone {name}", belongings.forget(name))]
 
     def read(self, zone: ZoneSeen, now: Snapshot) -> dict[str, Any]:
-        resolver = zone.files.get(_RESOLVER, "")
+        told = now.distribution.known(zone.listed.brand).has_smf
+        resolver = zone.files.get(_RESOLVER, "") if told else ""
         status = zone.live.get("first-boot", "").strip()
         return {
             "first_boot_status": int(status) if status.isdecimal() else None,
@@ -89,7 +90,7 @@ class Inside(Side[InsideInputs, InsideState]):
             "dns_search": _words(resolver, "search"),
             "dns_domain": next(iter(_words(resolver, "domain")), None),
             "dns_servers": parse_resolvers(resolver),
-            "hostname": zone.files.get("etc/nodename", "").strip() or zone.name,
+            "hostname": _read_hostname(zone),
             "ssh_authorized_keys": _keys(zone.files.get(_KEYS, "")),
         }
 
@@ -140,23 +141,25 @@ class Inside(Side[InsideInputs, InsideState]):
 # What cannot be ----------------------------------------------------------------------------------
 
 
+_ABLE: dict[str, Callable[[Brand], bool]] = {
+    "files": lambda brand: brand.native,
+    "users": lambda brand: brand.native,
+    "hosts": lambda brand: brand.native,
+    "first_boot_script": lambda brand: brand.native,
+    "timezone": lambda brand: brand.has_smf,
+    "dns_search": lambda brand: brand.has_smf,
+    "dns_domain": lambda brand: brand.has_smf or brand.resolvers_in_attributes,
+}
+"""Which brands can be told each of these."""
+
+
 def _refuse_misplaced(wanted: InsideInputs, job: Job) -> None:
-    native = {name for name, brand in job.now.distribution.brands.items() if brand.native}
-    services = {name for name, brand in job.now.distribution.brands.items() if brand.has_smf}
-    able = {
-        "files": native,
-        "users": native,
-        "hosts": native,
-        "first_boot_script": native,
-        "timezone": services,
-        "dns_search": services,
-    }
-    for field, names in able.items():
-        fits = job.kind.has_smf if names is services else job.native
-        if getattr(wanted, field) and not fits:
+    for field, able in _ABLE.items():
+        if getattr(wanted, field) and not able(job.kind):
+            names = (name for name, brand in job.now.distribution.brands.items() if able(brand))
             remedy = " (or say it in userData)" if job.kind.family is Family.MACHINE else ""
             raise Refused(
-                f"zones of brand {job.brand} are not set up from their files; on "
+                f"zones of brand {job.brand} cannot be told it by their files; on "
                 f"{job.now.distribution.name} it goes with {brands.words(names)}{remedy}",
                 InsideInputs.property_name(field),
             )
@@ -209,7 +212,10 @@ def _refuse_file(file: ZoneFile, place: str, job: Job) -> None:
 
 def _files(wanted: InsideInputs, job: Job) -> dict[str, str | None]:
     """Files of the zone's root, by path; None for those that must not be there."""
-    contents: dict[str, str | None] = {"etc/nodename": f"{wanted.hostname or job.name}\n"}
+    contents: dict[str, str | None] = {}
+    hostname = wanted.hostname or job.name
+    if job.zone is None or not job.installed or _read_hostname(job.zone) != hostname:
+        contents["etc/nodename"] = f"{hostname}\n"
     resolver = _resolver(wanted, job)
     if resolver is not None:
         contents[_RESOLVER] = resolver
@@ -218,6 +224,11 @@ def _files(wanted: InsideInputs, job: Job) -> dict[str, str | None]:
         contents[_KEYS] = "".join(f"{key}\n" for key in keys) if keys else None
     contents |= network_files(job)
     return contents
+
+
+def _read_hostname(zone: ZoneSeen) -> str:
+    """The host name: that of the zone, where no file says another."""
+    return zone.files.get("etc/nodename", "").strip() or zone.name
 
 
 def _resolver(wanted: InsideInputs, job: Job) -> str | None:
@@ -288,7 +299,7 @@ def _read_timezone(zone: ZoneSeen) -> str | None:
 def _hosts_steps(wanted: InsideInputs, job: Job) -> list[Step]:
     entries = wanted.hosts or []
     present = _read_hosts(job.zone) if job.zone is not None and job.installed else []
-    if _meant_hosts(entries) == _meant_hosts(present):
+    if _meant_hosts(entries) == _meant_hosts(present) and not job.copied:
         return []
     text = files.block([f"{entry.address}\t{' '.join(entry.names)}" for entry in entries])
     return [
@@ -555,6 +566,9 @@ def _plan_first_boot(wanted: InsideInputs, job: Job) -> None:
     That the zone is to have one is noted before it is installed: without the note, a zone that is
     installed has booted already, for all we know.
     """
+    if job.copied:
+        say = f"clearing what the original of zone {job.name} was told for its first boot"
+        job.inside.append(Step(say, first_boot.clear(job.root), done=first_boot.cleared(job.root)))
     if wanted.first_boot_script is None:
         return
     progress = job.zone.live.get("first-boot", "").strip() if job.zone is not None else ""
@@ -592,7 +606,7 @@ def _script_steps(script: str, job: Job) -> list[Step]:
         ),
         # It comes last: with it, the script is complete.
         Step(
-            f"letting zone {job.name} run it",
+            f"letting zone {job.name} run it at its first boot",
             files.put_zone_file(
                 job.root, first_boot.STARTER, first_boot.STARTER_TEXT, "744", "root", "sys"
             ),

@@ -86,6 +86,11 @@ class Job:
         return zone_steps.is_installed(self.zone)
 
     @property
+    def copied(self) -> bool:
+        """Whether its files are to be those of another zone, or of an earlier one."""
+        return not self.installed and self.filing != "installing"
+
+    @property
     def running(self) -> bool:
         """Whether the zone is up."""
         return zone_steps.is_running(self.zone)
