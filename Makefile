@@ -8,6 +8,8 @@ INSTALLED := $(VENV)/.installed
 WITH_ENGINE := tools/with-engine
 # What pytest is to do besides: make test-unit PYTEST_ARGS='-k zone -x'
 PYTEST_ARGS ?=
+# A process for each core. The tests of a file stay together: they share emulated hosts.
+SIDE_BY_SIDE := --numprocesses auto --dist loadfile
 
 .PHONY: help
 help:
@@ -86,7 +88,7 @@ format: $(INSTALLED) ## format the code, and mend what the linter can mend
 
 .PHONY: test
 test: packages check-sdk ## all tests: unit, lab, end to end
-	$(WITH_ENGINE) $(PYTHON) -m pytest $(PYTEST_ARGS)
+	$(WITH_ENGINE) $(PYTHON) -m pytest $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 .PHONY: test-unit
 test-unit: $(INSTALLED) ## the tests that need nothing but Python
@@ -94,11 +96,11 @@ test-unit: $(INSTALLED) ## the tests that need nothing but Python
 
 .PHONY: test-lab
 test-lab: $(INSTALLED) packages ## the tests against emulated hosts
-	$(PYTHON) -m pytest tests/lab $(PYTEST_ARGS)
+	$(PYTHON) -m pytest tests/lab $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 .PHONY: test-e2e
 test-e2e: $(INSTALLED) packages engine ## the tests with the real Pulumi engine and emulated hosts
-	$(WITH_ENGINE) $(PYTHON) -m pytest tests/e2e $(PYTEST_ARGS)
+	$(WITH_ENGINE) $(PYTHON) -m pytest tests/e2e $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: $(INSTALLED) packages ## measure the lab: start, memory, many hosts and zones, a command's overhead

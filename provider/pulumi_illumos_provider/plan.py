@@ -35,6 +35,7 @@ class Step:
         pause: seconds between two attempts.
         remedy: what the user can do when the step fails.
         warns: what its command writes to its standard error is for the user, although it succeeds.
+        asks: it changes nothing, and only fails when the host is not fit: a preview takes it, too.
     """
 
     say: str
@@ -45,6 +46,7 @@ class Step:
     pause: float = 1.0
     remedy: str = ""
     warns: bool = False
+    asks: bool = False
 
 
 @dataclass(frozen=True)

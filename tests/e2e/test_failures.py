@@ -89,6 +89,39 @@ def test_a_link_that_is_busy_for_a_moment_is_waited_for(host, stack):
     shop.destroy()
 
 
+def test_an_incomplete_zone_is_finished_and_a_destroy_that_is_hindered_goes_on_later(host, stack):
+    shop = stack()
+    properties = {"nics": [{"etherstub": "${lan.name}", "address": "10.10.0.5/24"}]}
+
+    def program(**more):
+        made = zone("web", **properties, **more)
+        return {"lan": LAN, "web": made | {"options": {"customTimeouts": {"delete": "8s"}}}}
+
+    failure(shop.write(program(install={"packages": ["no/such/package"]})).up)
+    assert ":incomplete:" in host.run("zoneadm -z web list -p").stdout
+    assert shop.resources()["web"]["initErrors"]
+    shop.write(program()).up()
+    assert host.run("zlogin web echo up").stdout == "up\n"
+    shop.preview("--expect-no-changes")
+
+    host.run("zoneadm -z web halt && zoneadm -z web mark incomplete").check()
+    other = stack().write({})
+    imports = ("import", "--yes", "illumos:index:Zone", "web", "gz1/web", "--skip-preview")
+    assert "incomplete" in failure(lambda: other.run(*imports))
+    assert other.resources() == {}
+
+    host.fault("dladm delete-vnic", status=1, stderr="dladm: vnic deletion failed: link busy\n")
+    assert "web_0" in failure(shop.destroy)
+    assert "web" in shop.resources()
+    host.run("zonecfg -z web delete -F").check()
+    host.clear_faults()
+    host.fault("zoneadm list", status=1, stderr="zoneadm: Permission denied\n")
+    failure(shop.destroy)
+    assert {"lan", "web"} == set(shop.resources())
+    host.clear_faults()
+    shop.destroy()
+
+
 def test_noise_of_login_files_changes_nothing(host, stack):
     host.login(noise="Welcome to blue42\n\n:::\n")
     shop = stack()

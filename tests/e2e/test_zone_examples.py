@@ -1,6 +1,8 @@
-"""The examples of zones run as they stand: up, no change, nothing left."""
+"""The examples run as they stand: up, no change, nothing left."""
 
 import pytest
+
+from .stack import PulumiFailed
 
 GET = "exec 3<>/dev/tcp/127.0.0.1/80; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3 | tail -1"
 
@@ -44,3 +46,24 @@ def test_the_example_runs(example, host, images, stack):
     assert host.run(command).stdout == printed
     shop.preview("--expect-no-changes")
     shop.destroy()
+
+
+def test_programs_share_a_router_and_it_outlives_them(host, stack):
+    platform = stack().example("shared-router/platform")
+    platform.up()
+    blue = stack().example("shared-router/shop")
+    green = stack(shop="green", address="10.10.0.6", sshPort="2223").example("shared-router/shop")
+    blue.up()
+    red = stack(shop="red", address="10.10.0.7").example("shared-router/shop")
+    with pytest.raises(PulumiFailed, match=r"2222.*shared-router-shop"):
+        red.up()
+    red.destroy()
+    green.up()
+    assert host.run("zlogin blue getent hosts green.lan.example").stdout.split()[0] == "10.10.0.6"
+    with pytest.raises(PulumiFailed, match="still serves"):
+        platform.destroy()
+    for shop in (blue, green):
+        shop.preview("--expect-no-changes")
+        shop.destroy()
+    platform.preview("--expect-no-changes")
+    platform.destroy()

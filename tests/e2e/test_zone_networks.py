@@ -6,7 +6,7 @@ import pytest
 
 from illumos_lab.testing import Lab
 
-from .programs import site, zone
+from .programs import site, web, zone
 from .stack import PulumiFailed, Stack
 
 HOSTS = "/zones/gw/root/etc/dnsmasq.hosts.d"
@@ -88,6 +88,10 @@ def test_nics_with_everything_live_change_and_go(host, stack):
     host.run("dladm set-linkprop -t -p allowed-ips=10.10.0.5 web_0").check()
     assert host.run(f"zlogin web {ping} -I 10.10.0.15 10.10.0.30").status != 0
     host.run("dladm set-linkprop -t -p allowed-ips=10.10.0.5,10.10.0.15,2001:db8:1::5 web_0").check()
+    theirs = "/system/lab/linux/bin/ip addr {} 10.10.0.7/24 dev web_0"  # That is the address of zone old.
+    host.run(f"zlogin web {theirs.format('add')}").check()
+    assert host.run(f"zlogin web {ping} -I 10.10.0.7 10.10.0.30").status != 0
+    host.run(f"zlogin web {theirs.format('del')}").check()
     shop.expect_no_change()
 
     booted, kept = boots(host, "web"), mac(host, "web_0")
@@ -172,22 +176,93 @@ def test_a_vnic_on_demand_comes_and_goes_with_the_zone(host, stack):
     host.run("dladm delete-vnic od0").check()
 
 
-def test_a_zone_made_by_hand_keeps_its_nics(host, stack):
-    host.run(
-        "dladm create-vnic -l e1000g0 web1n0 && zonecfg -z web 'create -b; set brand=lipkg; "
-        "set zonepath=/zones/web; set ip-type=exclusive; add net; set physical=web1n0; "
-        "set allowed-address=192.0.2.170/24; set defrouter=192.0.2.1; end' && "
-        "zoneadm -z web install && echo web >/zones/web/root/etc/nodename && "
-        "cp /etc/resolv.conf /zones/web/root/etc && zoneadm -z web boot"
-    ).check()
+BY_HAND = """\
+create -b
+set zonepath=/zones/edge
+set brand=lipkg
+set autoboot=false
+set ip-type=exclusive
+add net
+set physical=web1n0
+set allowed-address=192.0.2.170/24
+set defrouter=192.0.2.1
+end
+add net
+set physical=edge7_ext0
+add property (name=promiscphys,value="on")
+add property (name=allow_ip_spoofing,value="true")
+end
+add capped-memory
+set physical=1G
+end
+add rctl
+set name=zone.max-swap
+add value (priv=privileged,limit=2147483648,action=deny)
+end
+add rctl
+set name=zone.cpu-cap
+add value (priv=privileged,limit=150,action=deny)
+end
+add attr
+set name=cloud-note
+set type=string
+set value="cmVnaXN0cnk="
+end
+"""
+EDGE = "4402--edge-7.pop3.example.net"
+"""A zone that a site's own tools made, with the site's way of naming zones."""
+
+
+def test_a_zone_made_by_hand_is_imported_as_it_is_and_stays_so(host, stack):
+    host.run("dladm create-vnic -l e1000g0 web1n0 && dladm create-vnic -l e1000g0 edge7_ext0").check()
+    host.run(f"zonecfg -z {EDGE} -f -", input=BY_HAND).check()
+    host.run(f"zoneadm -z {EDGE} install && zoneadm -z {EDGE} boot").check()
     shop = stack().write({})
-    shop.run("import", "--yes", "--protect=false", "illumos:index:Zone", "web", "gz1/web", "--skip-preview")
-    inputs = shop.resources()["web"]["inputs"]
-    shop.write({"web": {"type": "illumos:Zone", "properties": inputs}}).preview("--expect-no-changes")
-    before = (mac(host, "web1n0"), host.run("zonecfg -z web info net").stdout, boots(host, "web"))
-    shop.write({"web": {"type": "illumos:Zone", "properties": {**inputs, "autoboot": True}}}).up()
-    assert (mac(host, "web1n0"), host.run("zonecfg -z web info net").stdout, boots(host, "web")) == before
-    assert host.run("dladm show-vnic -p -o link").stdout == "web1n0\n"
+    shop.run(
+        "import", "--yes", "--protect=false", "illumos:index:Zone", "edge", f"gz1/{EDGE}", "--skip-preview"
+    )
+    inputs = shop.resources()["edge"]["inputs"]
+
+    def program(**more):
+        return {"edge": {"type": "illumos:Zone", "properties": {**inputs, **more}}}
+
+    def as_it_is():
+        """What an update that has nothing to do with it leaves alone."""
+        config = host.run(f"zonecfg -z {EDGE} export").check().stdout
+        own = config.index('add attr\nset name="pulumi-') if "pulumi-" in config else len(config)
+        links = host.run("dladm show-vnic -p -o link,over,macaddress").stdout
+        inside = host.run(
+            "cd /zones/edge/root/etc && ls -l nodename resolv.conf defaultrouter; cat inet/hosts"
+        )
+        return config[:own].replace("autoboot=true", "autoboot=false"), links, inside, boots(host, EDGE)
+
+    shop.write(program()).preview("--expect-no-changes")
+    shop.write(program(memory="1024M", swap="2048m", cpus=1.5)).preview("--expect-no-changes")
+    before = as_it_is()
+    shop.write(program(autoboot=True)).up()
+    assert host.run(f"zonecfg -z {EDGE} info autoboot").stdout == "autoboot: true\n"
+    assert as_it_is() == before
+    shop.write(program(autoboot=True, shutdownTimeout=60)).up()
+    assert as_it_is() == before
+    host.run(
+        f"zonecfg -z {EDGE} 'select rctl name=zone.cpu-cap; remove value "
+        "(priv=privileged,limit=150,action=deny); add value (priv=privileged,limit=200,action=deny); end'"
+    ).check()
+    assert "cpus" in shop.refresh()
+    shop.destroy()
+
+
+def test_an_address_at_which_somebody_answers_is_refused_in_the_preview(host, stack):
+    """Of whom the host's configurations know nothing."""
+    shop = stack()
+    shop.write(site(web=web())).up()
+    host.run("zlogin web /system/lab/linux/bin/ip addr add 10.10.0.44/24 dev web_0").check()
+    host.run("dladm reset-linkprop -t -p protection web_0").check()
+    host.run("zlogin gw /system/lab/linux/bin/ip addr add 192.0.2.177/24 dev gw_0").check()
+    for address in ("10.10.0.44", "192.0.2.177"):
+        shop.write(site(web=web(), app=zone("app", address=address)))
+        with pytest.raises(PulumiFailed, match=f"answers at {address}: choose another"):
+            shop.preview()
     shop.destroy()
 
 
@@ -240,6 +315,16 @@ def test_zap_attaches_zones_to_our_router(tribblix, tmp_path):
     eventually(host, "zlogin -n theirs curl -s -m 5 http://198.51.100.80/", "192.0.2.101\n")
     assert alive(host, "theirs", "10.3.4.5")
     shop.expect_no_change()
+
+    # Our router reads what zap writes for its DHCP server: a zone that asks gets the same address.
+    nic = host.run("zonecfg -z theirs info net | sed -n 's/.*physical: //p'").stdout.strip()
+    host.run(
+        f"zonecfg -z theirs 'select net physical={nic}; clear allowed-address; clear defrouter; end' && "
+        f"cd /export/zones/theirs/root/etc && rm hostname.{nic} defaultrouter && touch dhcp.{nic} && "
+        "zoneadm -z theirs reboot"
+    ).check()
+    eventually(host, "zlogin theirs ipadm show-addr -p -o type,addr | grep dhcp", "dhcp:10.3.4.10/24\n")
+    eventually(host, "zlogin ours getent hosts theirs", "10.3.4.10\ttheirs\n")
 
     refused = host.ssh("zap destroy-zone -z gw")
     assert (refused.status, refused.stdout.splitlines()[2:]) == (1, ["  ours", "  theirs"])

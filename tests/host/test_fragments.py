@@ -11,7 +11,7 @@ import pytest
 
 from illumos_lab.testing import Host, Lab
 from pulumi_illumos_provider.illumos import fragments
-from pulumi_illumos_provider.illumos.fragments import BEGIN, END, FILTER, NAT
+from pulumi_illumos_provider.illumos.fragments import BEGIN, END, FILTER, FILTER6, NAT
 
 ROOT = "/zones/gw/root"
 ETC = f"{ROOT}/etc/ipf"
@@ -49,7 +49,7 @@ def built() -> Iterator[Host]:
 def host(built: Host) -> Iterator[Host]:
     """The host; its router zone has only an administrator's rule before and after."""
     yield built
-    for kind in (FILTER, NAT):
+    for kind in (FILTER6, FILTER, NAT):
         for name in names(built, kind):
             carry_out(built, fragments.remove(kind, "gw", ROOT, name)).check()
     assert config(built) == ADMINISTRATORS
@@ -219,6 +219,25 @@ def test_a_filter_waits_for_the_routers_own_rules(host):
     carry_out(host, fragments.remove(FILTER, "gw", ROOT, fragments.ROUTER)).check()
     assert listed() == []
     assert names(host, FILTER) == ["50-forward-a"]
+
+
+def test_changes_of_one_filter_leave_that_of_the_other_version_in_force(host):
+    four, six = "block in on p0 from any to 10.10.0.0/24", "block in on p0 from any to 2001:db8::/64"
+    other_four, other_six = four.replace("10.10", "10.20"), six.replace("db8", "db9")
+
+    def listed():
+        kinds = ("", "-6")
+        return [host.run(f"ipfstat -z gw {kind} -io").stdout.splitlines() for kind in kinds]
+
+    assert put(host, fragments.ROUTER, four, kind=FILTER).status == 0
+    assert put(host, fragments.ROUTER, six, kind=FILTER6).status == 0
+    assert listed() == [[four], [six.replace("any", "::/0")]]
+    assert put(host, fragments.ROUTER, other_four, kind=FILTER).status == 0
+    assert listed() == [[other_four], [six.replace("any", "::/0")]]
+    assert put(host, fragments.ROUTER, other_six, kind=FILTER6).status == 0
+    assert listed() == [[other_four], [other_six.replace("any", "::/0")]]
+    carry_out(host, fragments.remove(FILTER, "gw", ROOT, fragments.ROUTER)).check()
+    assert listed() == [[], [other_six.replace("any", "::/0")]]
 
 
 def test_a_zone_that_is_halted_has_the_rules_when_it_boots(host):

@@ -13,8 +13,8 @@ from ipaddress import IPv4Address
 import pytest
 
 from illumos_lab.testing import Lab
-from pulumi_illumos_provider.illumos import distribution, haproxy
-from pulumi_illumos_provider.illumos.distribution import OMNIOS, TRIBBLIX, Distribution
+from pulumi_illumos_provider.illumos import haproxy
+from pulumi_illumos_provider.illumos.distribution import OMNIOS, TRIBBLIX, Distribution, Haproxy
 from pulumi_illumos_provider.illumos.haproxy import Health, Ingress, Server, Tls
 from tests.lab.certificates import server_certificate
 
@@ -71,7 +71,7 @@ class Router:
         return f"{self.distribution.zones}/gw/root"
 
     @property
-    def package(self) -> distribution.Haproxy:
+    def package(self) -> Haproxy:
         return self.distribution.haproxy
 
     def run(self, command, input=""):
@@ -186,7 +186,7 @@ def test_two_programs_come_and_go_at_the_same_time(router):
 
     def program(letter):
         chance = random.Random(letter)
-        has = set()
+        has: set[str] = set()
         for _ in range(4):
             name = f"{letter}{chance.randrange(2)}"
             if name in has and chance.random() < 0.5:

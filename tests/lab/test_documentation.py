@@ -55,7 +55,7 @@ def test_docs_prints_the_page() -> None:
     command = [sys.executable, "-m", "illumos_lab.cli", "docs", "sed"]
     wrong = subprocess.run(command, capture_output=True, text=True)
     assert wrong.returncode == 1
-    assert wrong.stderr.startswith("illumos-lab: sed is not emulated; what is: dhcpinfo, dladm, ")
+    assert wrong.stderr.startswith("illumos-lab: sed is not emulated; what is: dhcpinfo, digest, dladm, ")
 
 
 def test_what_is_listed_as_not_emulated_is_refused() -> None:

@@ -215,6 +215,14 @@ def _corrupted(text: str, edits: list[tuple[int, int, str]]) -> str:
     return text
 
 
+def test_a_value_ends_where_a_string_of_c_ends() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        sessions = Sessions(directory)
+        zone = sessions.new()
+        sessions.run(zone, "stdin", ["add fs", "set dir=/a", "set special=/x\0/a", "set type=lofs", "end"])
+        assert 'set special="/x"' in sessions.export(zone)
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("profile", sorted(PROFILES))
 @SETTINGS

@@ -201,6 +201,8 @@ def _render(node: Element | Comment, indent: str, lines: list[str]) -> None:
 
 
 def _escape(value: str) -> str:
+    # A string of C ends at its first NUL, which no document could hold either.
+    value = value.partition("\0")[0]
     # The document names no encoding, so everything beyond ASCII is written as a character reference.
     return "".join(_ATTRIBUTE_ESCAPES.get(c, c if ord(c) < 0x80 else f"&#x{ord(c):X};") for c in value)
 

@@ -75,7 +75,7 @@ class Outcome:
     Attributes:
         error: what stopped it.
         begun: a step was started.
-        changed: a step was carried out.
+        changed: a step that changes something was carried out.
         doing: what was going on last, to follow "while".
     """
 
@@ -96,7 +96,7 @@ class Outcome:
             return
         self._step = None
         if event.kind == "done":
-            self.changed = True
+            self.changed = self.changed or not event.step.asks
             if event.step.warns and event.completed is not None and event.completed.stderr.strip():
                 self.listener.warn(event.completed.stderr.strip())
 

@@ -32,7 +32,7 @@ from pulumi_illumos_provider.engine.properties import COMPUTED, Bag, top_level
 from pulumi_illumos_provider.errors import Failure, ProviderError, Refused
 from pulumi_illumos_provider.illumos.snapshot import Snapshot
 from pulumi_illumos_provider.model.base import Inputs, Outputs, check
-from pulumi_illumos_provider.resources.kind import Claim, Kind, Owner
+from pulumi_illumos_provider.resources.kind import Claim, Kind, Owner, Plan
 
 AnyKind = Kind[Any, Any]
 
@@ -215,11 +215,12 @@ class Operations:
         if state is None:
             # Parts of it may be there all the same; with a record of it, they are found again.
             return PartialFailure(target.id, guess, news.known, reasons) if outcome.changed else error
-        if not outcome.changed:
-            try:
-                kind.plan(wanted, after, owner, None)
-            except Refused:
-                return error  # somebody else made an object of that name in the meantime
+        try:
+            kind.plan(wanted, after, owner, None)
+        except Refused as refusal:
+            # Somebody else made an object of that name in the meantime: it is not ours to record.
+            if not outcome.changed or refusal.property == "name":
+                return error
         return PartialFailure(target.id, state.wire(), news.known, reasons)
 
     async def preview_create(
@@ -255,6 +256,7 @@ class Operations:
                     self._excuse(refusal, target, news, listener)
                 else:
                     _warn(listener, plan.warnings)
+                    await self._ask(target, plan, listener, deadline)
         self._promise(kind, target.host, target.name)
         return Made(target.id, outputs)
 
@@ -419,9 +421,12 @@ class Operations:
                 deadline = Deadline(within, f"previewing {target}")
                 now = await self._observe(kind, target, deadline, wanted)
                 try:
-                    warnings = kind.plan(wanted, now, owner, read_state(kind, olds.known)).warnings
+                    plan = kind.plan(wanted, now, owner, read_state(kind, olds.known))
                 except Refused as refusal:
                     self._excuse(refusal, target, news, listener)
+                else:
+                    warnings = plan.warnings
+                    await self._ask(target, plan, listener, deadline)
         _warn(listener, warnings)
         if changes.properties:
             self._promise(kind, target.host, target.name, exists=True)
@@ -531,6 +536,13 @@ class Operations:
                 "run pulumi up, which makes what they come from first"
             )
         return self._executor
+
+    async def _ask(self, target: Target, plan: Plan, listener: Listener, deadline: Deadline) -> None:
+        """Take the steps of a plan that change nothing. Raises what a step fails with."""
+        questions = [step for step in plan.steps if step.asks]
+        outcome = await self._reach().apply(target.key, questions, listener, deadline)
+        if outcome.error is not None:
+            raise outcome.error
 
     async def _observe(
         self, kind: AnyKind, target: Target, deadline: Deadline, wanted: Inputs | None = None

@@ -27,6 +27,8 @@ class Dnsmasq:
         lease_file: where leases are kept; its directory is made when it is missing.
         user: account it runs as, when the configuration must say so.
         uid: numeric owner of the lease directory.
+        fragments: directory in which the distribution's own tools write further configuration, when it has
+            such tools.
     """
 
     package: str
@@ -36,6 +38,7 @@ class Dnsmasq:
     lease_file: str
     uid: int
     user: str | None = None
+    fragments: str | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,7 @@ TRIBBLIX = Distribution(
         lease_file="/var/dnsmasq/dnsmasq.leases",
         uid=132,
         user="dnsmasq",
+        fragments="/etc/dnsmasq.d",
     ),
     haproxy=Haproxy(
         package="TRIBblix-haproxy2",

@@ -10,7 +10,11 @@ from ipaddress import IPv4Address, IPv4Network
 from pulumi_illumos_provider.illumos import files
 from pulumi_illumos_provider.illumos.distribution import Dnsmasq
 from pulumi_illumos_provider.illumos.dladm import padded_mac
+from pulumi_illumos_provider.illumos.zlogin import REACH
 from pulumi_illumos_provider.plan import Command, sh
+
+HEADER = "# Written by pulumi-illumos: changes are overwritten."
+"""First line of the configuration."""
 
 HOSTS_DIRECTORY = "/etc/dnsmasq.hosts.d"
 """One file for each attached zone; dnsmasq reads it again when it gets SIGHUP, without a restart."""
@@ -73,7 +77,7 @@ def config(package: Dnsmasq, networks: Sequence[Served], names: Names) -> str:
     networks' domains and addresses that are private everywhere are never asked of the world.
     """
     lines = [
-        "# Written by pulumi-illumos: changes are overwritten.",
+        HEADER,
         f"dhcp-hostsfile={HOSTS_DIRECTORY}",
         f"dhcp-leasefile={package.lease_file}",
         "dhcp-authoritative",
@@ -94,6 +98,8 @@ def config(package: Dnsmasq, networks: Sequence[Served], names: Names) -> str:
         lines += [f"server=/{domain}/{server}" for server in servers]
     lines += [f"local=/{domain}/" for domain in sorted({n.domain for n in networks if n.domain})]
     lines += [f"cname={name},{target}" for name, target in names.aliases]
+    if package.fragments:
+        lines.append(f"conf-dir={package.fragments}")
     for number, network in enumerate(networks):
         lines += _network(network, f"net{number}", names.router)
     return "".join(f"{line}\n" for line in lines)
@@ -142,8 +148,9 @@ def names_file(zone: str, addresses: Iterable[tuple[IPv4Address, str | None]]) -
 
 _REPLACE = """
 zone=$3 fmri=$4 program=$5 own=$root/$path
+@REACH@
 state() {
-    /usr/bin/svcs -z "$zone" -H -o state "$fmri" 2>/dev/null
+    /usr/bin/svcs $on -H -o state "$fmri" 2>/dev/null
 }
 settled() {
     while :; do
@@ -156,14 +163,14 @@ settled() {
 }
 begin() {
     case $(state) in
-    maintenance) /usr/sbin/svcadm -z "$zone" clear "$fmri" ;;
-    online | degraded) /usr/sbin/svcadm -z "$zone" restart "$fmri" && sleep 1 ;;
+    maintenance) /usr/sbin/svcadm $on clear "$fmri" ;;
+    online | degraded) /usr/sbin/svcadm $on restart "$fmri" && sleep 1 ;;
     esac
-    /usr/sbin/svcadm -z "$zone" enable "$fmri" && settled
+    /usr/sbin/svcadm $on enable "$fmri" && settled
 }
 umask 022
 cat >"$own.new" || exit
-if ! said=$(/usr/sbin/zlogin -S "$zone" "$program" --test -C "/$path.new" </dev/null 2>&1); then
+if ! said=$(inside "$program --test -C /$path.new" </dev/null 2>&1); then
     rm -f "$own.new"
     echo "dnsmasq does not accept the new configuration, and keeps the one it has: $said" >&2
     exit 1
@@ -183,7 +190,7 @@ else
     echo "dnsmasq did not start with its configuration" >&2
 fi
 exit 1
-"""
+""".replace("@REACH@", REACH)
 
 
 def replace_config(package: Dnsmasq, zone: str, root: str, text: str) -> Command:
@@ -199,8 +206,10 @@ def replace_config(package: Dnsmasq, zone: str, root: str, text: str) -> Command
 def runs_with(package: Dnsmasq, zone: str, root: str, text: str) -> Command:
     """Succeeds when the server of a running zone is online with that configuration."""
     script = """
-cmp -s - "$1" && [ ! -f "$1.old" ] && [ "$(/usr/bin/svcs -z "$2" -H -o state "$3" 2>/dev/null)" = online ]
-"""
+zone=$2
+@REACH@
+cmp -s - "$1" && [ ! -f "$1.old" ] && [ "$(/usr/bin/svcs $on -H -o state "$3" 2>/dev/null)" = online ]
+""".replace("@REACH@", REACH)
     return sh(script, root + package.config, zone, package.fmri, stdin=text)
 
 

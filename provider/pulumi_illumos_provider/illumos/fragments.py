@@ -16,7 +16,8 @@ compared before a file is replaced, and what the kernel has is listed after each
 in the system's own form, which both ``-n -v`` and ``-l`` print.
 
 Filter rules count only together with the router's own: without a fragment ``00-router`` the router has no
-firewall, the others wait in their fragments, and the filter is left alone.
+firewall, the others wait in their fragments, and the filter is left alone. Rules for IPv4 and IPv6 are
+apart (``ipf.conf``, ``ipf6.conf``), and one switch of the kernel puts new ones of both in force.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Rules:
     """A kind of rules that IPFilter reads.
 
     Attributes:
-        program: what its files are called after: ``ipnat`` or ``ipf``.
+        program: what its files are called after: ``ipnat``, ``ipf`` or ``ipf6``.
     """
 
     program: str
@@ -69,6 +70,9 @@ NAT = Rules("ipnat")
 
 FILTER = Rules("ipf")
 """Packet filter (ipf(5)); the last rule that matches counts, unless it says ``quick``."""
+
+FILTER6 = Rules("ipf6")
+"""Packet filter for IPv6, which ipf(8) treats apart, with its option ``-6``."""
 
 
 LOCK = r"""
@@ -149,6 +153,24 @@ NEW is the file of the new fragment with its `ports_note`, OWN the one that it r
 """
 
 
+FOREIGN = r"""
+# Refuses to make a fragment that somebody else has made in the meantime.
+# usage: refuse_foreign NEW OWN
+refuse_foreign() {
+    [ -f "$2" ] || return 0
+    whose=$(sed -n 's/^# owner: //p' "$2")
+    if [ "$whose" != "$(sed -n 's/^# owner: //p' "$1")" ]; then
+        echo "its name was taken in the meantime by ${whose:-nobody that is known} ($2)" >&2
+        exit 1
+    fi
+}
+"""
+"""Shell function ``refuse_foreign NEW OWN``: ends the script when OWN has another owner than NEW.
+
+NEW is the file of a fragment that is made, OWN the one that it would replace. Call it under the `LOCK`.
+"""
+
+
 def ports_note(protocol: str, address: IPv4Address, first: int, last: int) -> str:
     """The note that tells which ports of the router a fragment has for itself alone."""
     return f"ports: {protocol} {address} {first} {last}"
@@ -225,7 +247,14 @@ def text(rules: Sequence[str], notes: Sequence[str] = ()) -> str:
 
 
 def put(
-    kind: Rules, zone: str, root: str, name: str, rules: Sequence[str], notes: Sequence[str] = ()
+    kind: Rules,
+    zone: str,
+    root: str,
+    name: str,
+    rules: Sequence[str],
+    notes: Sequence[str] = (),
+    *,
+    fresh: bool = False,
 ) -> Command:
     """Make a fragment, or replace it, and let the running filter follow.
 
@@ -237,9 +266,10 @@ def put(
         zone, root: the router zone, and its root seen from the global zone.
         rules: one rule each, which the system lists as one rule each.
         notes: comments for the head of the fragment, such as the owner.
+        fresh: it is being made: one of another owner is not replaced.
     """
     expected = ipfilter_rules.listed(rules) if kind == NAT else None
-    arguments = (*_arguments(kind, zone, root, name), expected or "")
+    arguments = (*_arguments(kind, zone, root, name), expected or "", "fresh" if fresh else "")
     return sh(_SCRIPT + "put", *arguments, stdin=text(rules, notes))
 
 
@@ -292,7 +322,7 @@ def missing(kind: Rules, name: str, files: Mapping[str, str], live: Mapping[str,
     """
     marked = _marked(files, kind)
     fragments = read(files, kind)
-    if kind == FILTER and ROUTER not in fragments:
+    if kind != NAT and ROUTER not in fragments:
         return []
     own = fragments.get(name, ())
     lacking = [rule for rule in own if rule not in marked]
@@ -313,7 +343,7 @@ def attached_fragments(files: Mapping[str, str]) -> list[str]:
     found = set()
     for path, text in files.items():
         directory, _, name = path.rpartition("/")
-        if directory in (NAT.directory, FILTER.directory) and name != ROUTER:
+        if directory in (NAT.directory, FILTER.directory, FILTER6.directory) and name != ROUTER:
             what, _, own = name.partition("-")[2].partition("-")
             whose = owner(_notes(text))
             found.add(f"{what} {own}" + (f" ({whose})" if whose else ""))
@@ -353,7 +383,7 @@ def _unnumbered(line: str) -> str:
 
 _SCRIPT = (
     r"""
-zone=$1 root=$2 name=$3 base=$4 expected=$5
+zone=$1 root=$2 name=$3 base=$4 expected=$5 fresh=$6
 etc=$root/etc/ipf
 directory=$etc/$base.d config=$etc/$base.conf
 own=$directory/$name old=$directory/.$name.old new=$directory/.$name.new
@@ -379,6 +409,7 @@ listed() {
     case $base in
     ipnat) said=$(/usr/sbin/ipnat -n -v -R -f "$1" 2>&1 </dev/null) ;;
     ipf) said=$(/usr/sbin/ipf -n -v -f "$1" 2>&1 </dev/null) ;;
+    ipf6) said=$(/usr/sbin/ipf -6 -n -v -f "$1" 2>&1 </dev/null) ;;
     esac
     status=$?
     printf '%s\n' "$said"
@@ -390,6 +421,7 @@ live() {
     case $base in
     ipnat) printf '%s\n' "$said" | sed -e 1d -e '/^$/,$d' ;;
     ipf) /usr/sbin/ipfstat $on -io 2>/dev/null </dev/null; : ;;
+    ipf6) /usr/sbin/ipfstat $on -6 -io 2>/dev/null </dev/null; : ;;
     esac
 }
 rules_of() {
@@ -417,7 +449,7 @@ wanted() {
             rules_of "$directory/$each"
         fi
     done | nawk -v "base=$base" '
-        { line[NR] = $0; if (!($0 in at) || base == "ipf") at[$0] = NR }
+        { line[NR] = $0; if (!($0 in at) || base != "ipnat") at[$0] = NR }
         END { for (i = 1; i <= NR; i++) if (at[line[i]] == i) print line[i] }'
 }
 # The configuration with our rules in its marked part, and everything else where it was.
@@ -511,13 +543,21 @@ same_filter() {
     [ "$(in_order "$meant")" = "$(in_order "$have")" ]
 }
 # The order of filter rules matters: a whole set is made ready and takes the place of the other at once.
+# A set has rules of both versions of IP.
 follow_ipf() {
     [ "$name" = @ROUTER@ ] || counts "$own" || return 0
     same_filter && return
-    file=$config
-    [ -f "$file" ] || file=/dev/null
-    told=$(/usr/sbin/ipf -I -Fa -f "$file" $at 2>&1 && /usr/sbin/ipf -s $at 2>&1)
+    four=$etc/ipf.conf six=$etc/ipf6.conf
+    [ -f "$four" ] || four=/dev/null
+    [ -f "$six" ] || six=/dev/null
+    told=$(
+        exec 2>&1
+        /usr/sbin/ipf -I -Fa -f "$four" $at && /usr/sbin/ipf -6 -I -Fa -f "$six" $at && /usr/sbin/ipf -s $at
+    )
     have=$(live) && same_filter
+}
+follow_ipf6() {
+    follow_ipf
 }
 follow() {
     told=
@@ -528,10 +568,11 @@ follow() {
 }
 
 put() {
-    mkdir -p "$directory" || exit
     begin
-    cat >"$new" || exit
+    mkdir -p "$directory" || exit
     trap 'rm -f "$lock" "$new" "$config.new"' 0
+    cat >"$new" || exit
+    [ -z "$fresh" ] || refuse_foreign "$new" "$own"
     refuse_taken "$new" "$own" "$etc"/ipnat.d/* "$root"/etc/haproxy.d/*
     meant=$(rules_of "$new")
     if [ -n "$meant" ]; then
@@ -581,7 +622,7 @@ built() {
     have=$(live) || return 0
     case $base in
     ipnat) ours=$(wanted "$1") && [ -z "$(lacking)" ] ;;
-    ipf) ! counts "$1" || same_filter ;;
+    *) ! counts "$1" || same_filter ;;
     esac
 }
 in_force() {
@@ -599,4 +640,5 @@ absent() {
     .replace("@ROUTER@", ROUTER)
     + LOCK
     + TAKEN
+    + FOREIGN
 )

@@ -307,15 +307,19 @@ def installed(zone: str, package: Haproxy) -> Command:
     return zlogin.inside(zone, '[ -x "$1" ]', package.program)
 
 
-def put(package: Haproxy, zone: str, root: str, name: str, text: str, pem: str = "") -> Command:
+def put(
+    package: Haproxy, zone: str, root: str, name: str, text: str, pem: str = "", *, fresh: bool = False
+) -> Command:
     """Make the fragment of an ingress, or replace it, and let haproxy follow.
 
     Args:
         zone, root: the router zone, which runs, and its root seen from the global zone.
         text: the fragment.
         pem: certificates and key, as PEM, when the fragment names a file for them.
+        fresh: it is being made: one of another owner is not replaced.
     """
-    return sh(_SCRIPT + "put", *_arguments(package, zone, root, name), stdin=text + pem)
+    arguments = (*_arguments(package, zone, root, name), "fresh" if fresh else "")
+    return sh(_SCRIPT + "put", *arguments, stdin=text + pem)
 
 
 def in_force(package: Haproxy, zone: str, root: str, name: str, text: str, pem: str = "") -> Command:
@@ -350,7 +354,8 @@ def _arguments(package: Haproxy, zone: str, root: str, name: str) -> tuple[str, 
 
 _SCRIPT = (
     r"""
-zone=$1 root=$2 name=$3 path=$4 program=$5 fmri=$6 reload=$7 reader=$8 head=$9
+zone=$1 root=$2 name=$3 path=$4 program=$5 fmri=$6 reload=$7 reader=$8 head=$9 fresh=${10}
+@REACH@
 LC_ALL=C
 export LC_ALL
 umask 022
@@ -402,7 +407,7 @@ running() {
     [ "$(/usr/sbin/zoneadm -z "$zone" list -p | cut -d: -f3)" = running ]
 }
 state() {
-    /usr/bin/svcs -z "$zone" -H -o state,nstate "$fmri" 2>/dev/null </dev/null | nawk '{ print $1 $2 }'
+    /usr/bin/svcs $on -H -o state,nstate "$fmri" 2>/dev/null </dev/null | nawk '{ print $1 $2 }'
 }
 online() {
     case $(state) in
@@ -466,15 +471,15 @@ serve() {
     case $(state) in
     online* | degraded*)
         [ "$reload" = restart ] || looks=15 patience=$((@LIMIT@ / 2))
-        /usr/sbin/svcadm -z "$zone" "$reload" "$fmri" || return ;;
+        /usr/sbin/svcadm $on "$reload" "$fmri" || return ;;
     *)
         # What no service looks after any more would hold the ports.
         within @LIMIT@ none_left
         former=" "
         case $(state) in
-        maintenance*) /usr/sbin/svcadm -z "$zone" clear "$fmri" && within @LIMIT@ repaired ;;
+        maintenance*) /usr/sbin/svcadm $on clear "$fmri" && within @LIMIT@ repaired ;;
         esac
-        /usr/sbin/svcadm -z "$zone" enable "$fmri" || return ;;
+        /usr/sbin/svcadm $on enable "$fmri" || return ;;
     esac
     within "$patience" settled && online && return
     said=$(logged | sed "1,${known}d" | sed -n -e '/ALERT/p' -e '/Method/p')
@@ -487,7 +492,7 @@ disabled() {
 retire() {
     if running; then
         if ! disabled; then
-            /usr/sbin/svcadm -z "$zone" disable "$fmri"
+            /usr/sbin/svcadm $on disable "$fmri"
             within @LIMIT@ disabled || fail "service $fmri of zone $zone does not end: it is $(state)"
         fi
         within @LIMIT@ none_left || fail "processes of haproxy in zone $zone do not end: $(processes)"
@@ -568,7 +573,7 @@ composed() {
 }
 # Whether the zone's own haproxy accepts a configuration.
 accepted() {
-    said=$(/usr/sbin/zlogin -S "$zone" "$program" -c -f "/$path.new" 2>&1 </dev/null) && return
+    said=$(inside "$program -c -f /$path.new" 2>&1 </dev/null) && return
     said=$(printf '%s\n' "$said" | sed '/^\[NOTICE\]/d')
     return 1
 }
@@ -641,6 +646,7 @@ put() {
     begin
     mkdir -p "$directory" "${config%/*}" || exit
     receive
+    [ -z "$fresh" ] || refuse_foreign "$new" "$own"
     refuse_taken "$new" "$own" "$root"/etc/ipf/ipnat.d/*
     refuse_shared
     set_aside
@@ -687,7 +693,8 @@ absent() {
     begin
     [ ! -f "$own" ] && built /dev/null
 }
-""".replace("@LIMIT@", str(LIMIT))
+""".replace("@LIMIT@", str(LIMIT)).replace("@REACH@", zlogin.REACH)
     + fragments.LOCK
     + fragments.TAKEN
+    + fragments.FOREIGN
 )

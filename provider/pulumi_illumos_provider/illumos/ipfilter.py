@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 CONFIG = "/etc/ipf/ipnat.conf"
 
@@ -33,11 +33,13 @@ class Side:
     Attributes:
         link: the router's link on it.
         isolated: it is kept apart from the others.
+        subnet6: its IPv6 addresses.
     """
 
     link: str
     subnet: IPv4Network
     isolated: bool = False
+    subnet6: IPv6Network | None = None
 
 
 @dataclass(frozen=True)
@@ -120,10 +122,7 @@ def filter_rules(wall: Wall) -> list[str]:
         f"block in on {world} from any to any",
         f"pass out quick on {world} from any to any keep state keep frags",
     ]
-    for one in wall.sides:
-        for other in wall.sides:
-            if one != other and (one.isolated or other.isolated):
-                rules.append(f"block in on {one.link} from any to {other.subnet}")
+    rules += [f"block in on {one.link} from any to {other.subnet}" for one, other in _kept_apart(wall)]
     rules += [str(rule) for rule in wall.rules]
     rules.append(f"pass in quick on {world} proto icmp from any to any icmp-type echo keep state")
     for entry in wall.inbound:
@@ -132,6 +131,44 @@ def filter_rules(wall: Wall) -> list[str]:
             for address in wall.addresses
         ]
     return [*dict.fromkeys(rules), *wall.raw]
+
+
+def filter6_rules(wall: Wall) -> list[str]:
+    """The rules for IPv6: the same defaults, and those rules of the user that name no address.
+
+    What the neighbours of a link tell each other (neighbour discovery, router advertisements) always
+    passes: IPv6 does not work without it.
+    """
+    world = wall.link
+    rules = [
+        f"block in on {world} from any to any",
+        f"pass out quick on {world} from any to any keep state",
+    ]
+    rules += [
+        f"block in on {one.link} from any to {other.subnet6}"
+        for one, other in _kept_apart(wall)
+        if other.subnet6
+    ]
+    general = [r for r in wall.rules if not (r.source or r.destination) and r.protocol != "icmp"]
+    if general:
+        rules += [
+            f"pass {direction} quick proto ipv6-icmp from {source} to {destination}"
+            for direction in ("in", "out")
+            for source, destination in (("fe80::/10", "any"), ("any", "fe80::/10"), ("any", "ff02::/16"))
+        ]
+    rules += map(str, general)
+    rules.append(f"pass in quick on {world} proto ipv6-icmp from any to any")
+    return list(dict.fromkeys(rules))
+
+
+def _kept_apart(wall: Wall) -> list[tuple[Side, Side]]:
+    """Each network, and every other one that it must not reach."""
+    return [
+        (one, other)
+        for one in wall.sides
+        for other in wall.sides
+        if one != other and (one.isolated or other.isolated)
+    ]
 
 
 def _end(network: IPv4Network | None) -> str:

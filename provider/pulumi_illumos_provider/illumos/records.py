@@ -1,9 +1,12 @@
-"""What we store with zones (zonecfg ``attr``) so that later runs and other stacks know it."""
+"""What we store with zones (zonecfg ``attr``) so that later runs and other stacks know it.
+
+The global zone has no attributes: a router in it has a file of its own, with the same names and values.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
@@ -14,6 +17,11 @@ ADDRESS = "pulumi-address-"
 NETWORK = "pulumi-network-"
 INSTALL = "pulumi-install"
 LIFECYCLE = "pulumi-lifecycle"
+SERVERS = "pulumi-servers"
+SWITCHED_ON = "pulumi-switched-on"
+
+DIRECTORY = "/etc/pulumi-illumos/routers"
+"""One file for each router in the global zone, called like it: a line ``NAME=VALUE`` for each attribute."""
 
 _VALUE_LIMIT = 255
 
@@ -147,6 +155,17 @@ class Network:
             domain=None if v["domain"] == "-" else v["domain"],
             owned=v["owned"] == "yes",
         )
+
+
+def router_file(attributes: Mapping[str, str]) -> str:
+    """The file in `DIRECTORY` that describes a router in the global zone."""
+    return "".join(f"{name}={value}\n" for name, value in attributes.items())
+
+
+def parse_router_file(text: str) -> dict[str, str]:
+    """The attributes that such a file holds."""
+    pairs = (line.partition("=") for line in text.splitlines())
+    return {name: value for name, equals, value in pairs if equals}
 
 
 def _encode(**values: object) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pulumi_illumos_provider.illumos.zlogin import inside
+from pulumi_illumos_provider.illumos.zlogin import REACH, inside
 from pulumi_illumos_provider.plan import Command, sh
+
+_ON = f"zone=$1{REACH}"
 
 MULTI_USER = "svc:/milestone/multi-user-server:default"
 SINGLE_USER = "svc:/milestone/single-user:default"
@@ -15,12 +17,12 @@ IPFILTER = "svc:/network/ipfilter:default"
 
 def online(zone: str, fmri: str) -> Command:
     """Succeeds when a service of a running zone is online."""
-    return sh('[ "$(/usr/bin/svcs -z "$1" -H -o state "$2" 2>/dev/null)" = online ]', zone, fmri)
+    return sh(f'{_ON}[ "$(/usr/bin/svcs $on -H -o state "$2" 2>/dev/null)" = online ]', zone, fmri)
 
 
-_WAIT = """
+_WAIT = f"""{_ON}
 while :; do
-    state=$(/usr/bin/svcs -z "$1" -H -o state "$2" 2>&1)
+    state=$(/usr/bin/svcs $on -H -o state "$2" 2>&1)
     case $state in
     online | degraded) exit 0 ;;
     maintenance)
@@ -32,9 +34,11 @@ done
 """
 
 _WAIT_WITHIN = """
+zone=$1
+@REACH@
 left=$(($3 * 5))
 while [ $left -gt 0 ]; do
-    if state=$(/usr/bin/svcs -z "$1" -H -o state "$2" 2>/dev/null); then
+    if state=$(/usr/bin/svcs $on -H -o state "$2" 2>/dev/null); then
         case $state in
         online | degraded) exit 0 ;;
         maintenance) break ;;
@@ -48,10 +52,10 @@ while [ $left -gt 0 ]; do
 done
 {
     echo "$2 in zone $1 is ${state:-not known yet}; what hinders it:"
-    /usr/bin/svcs -z "$1" -x 2>&1 | sed -n 1,40p
+    /usr/bin/svcs $on -x 2>&1 | sed -n 1,40p
 } >&2
 exit 1
-"""
+""".replace("@REACH@", REACH)
 
 
 def wait_online(zone: str, fmri: str, limit: int | None = None) -> Command:
@@ -71,17 +75,34 @@ def enable(zone: str, fmri: str) -> Command:
 
     One that is in maintenance is cleared first. The step's time limit bounds the waiting.
     """
-    clear = """
-[ "$(/usr/bin/svcs -z "$1" -H -o state "$2" 2>/dev/null)" != maintenance ] ||
-    /usr/sbin/svcadm -z "$1" clear "$2" || exit
-/usr/sbin/svcadm -z "$1" enable "$2" || exit
+    clear = f"""{_ON}
+[ "$(/usr/bin/svcs $on -H -o state "$2" 2>/dev/null)" != maintenance ] ||
+    /usr/sbin/svcadm $on clear "$2" || exit
+/usr/sbin/svcadm $on enable "$2" || exit
 """
     return sh(clear + _WAIT, zone, fmri)
 
 
 def restart(zone: str, fmri: str) -> Command:
     """Restart a service and wait until it is online. The step's time limit bounds the waiting."""
-    return sh(f'/usr/sbin/svcadm -z "$1" restart "$2" || exit\nsleep 1\n{_WAIT}', zone, fmri)
+    return sh(f'{_ON}/usr/sbin/svcadm $on restart "$2" || exit\nsleep 1\n{_WAIT}', zone, fmri)
+
+
+def disable(zone: str, fmri: str) -> Command:
+    """Disable a service persistently and wait until it has stopped; one that is not there is fine."""
+    script = f"""{_ON}
+/usr/bin/svcs $on -H "$2" >/dev/null 2>&1 || exit 0
+/usr/sbin/svcadm $on disable -s "$2"
+"""
+    return sh(script, zone, fmri)
+
+
+def disabled(zone: str, fmri: str) -> Command:
+    """Succeeds when a service is disabled, or not there."""
+    script = f"""{_ON}
+case $(/usr/bin/svcs $on -H -o state "$2" 2>/dev/null) in disabled | "") ;; *) exit 1 ;; esac
+"""
+    return sh(script, zone, fmri)
 
 
 # IPFilter and forwarding -------------------------------------------------------------------------
@@ -94,16 +115,17 @@ _POLICY = "firewall_config_default/policy"
 
 def set_custom_policy(zone: str) -> Command:
     """Let IPFilter's service read ``ipf.conf``. A service that runs loads everything anew."""
-    script = f"""
-/usr/sbin/svccfg -z "$1" -s "$2" setprop {_POLICY} = astring: {CUSTOM} &&
-    /usr/sbin/svcadm -z "$1" refresh "$2"
+    script = f"""{_ON}
+/usr/sbin/svccfg $on -s "$2" setprop {_POLICY} = astring: {CUSTOM} &&
+    /usr/sbin/svcadm $on refresh "$2"
 """
     return sh(script, zone, IPFILTER)
 
 
 def has_custom_policy(zone: str) -> Command:
     """Succeeds when IPFilter's service reads ``ipf.conf``."""
-    return sh(f'[ "$(/usr/bin/svcprop -z "$1" -p {_POLICY} "$2" 2>/dev/null)" = {CUSTOM} ]', zone, IPFILTER)
+    script = f'{_ON}[ "$(/usr/bin/svcprop $on -p {_POLICY} "$2" 2>/dev/null)" = {CUSTOM} ]'
+    return sh(script, zone, IPFILTER)
 
 
 _FORWARDS = '[ "$(/usr/sbin/ipadm show-prop -c -o current -p forwarding ipv4 2>/dev/null)" = on ]'

@@ -21,6 +21,7 @@ from pulumi_illumos_provider.illumos import (
     route,
     zap_records,
     zfs,
+    zlogin,
     zoneadm,
     zonecfg,
 )
@@ -28,7 +29,7 @@ from pulumi_illumos_provider.illumos.distribution import Distribution
 from pulumi_illumos_provider.plan import Completed, Probes, Results, sh
 
 _ZONES = """
-focus=$1 pending=$2 belongings=$3
+focus=$1 pending=$2 belongings=$3 asked=$4
 show() {
     [ -f "$1" ] || return 0
     printf '#file %s\\n' "$1"
@@ -39,6 +40,53 @@ ours() {
     sed -n '/^@BEGIN@$/,/^@END@$/p' "$1" 2>/dev/null
 }
 @SHOW_INSIDE@
+# What is asked of a router, in its root: $name is the router, $zone the zone that it is in.
+show_router() {
+    @REACH@
+    for file in etc/ipf/ipnat.conf etc/ipf/ipf.conf etc/ipf/ipf6.conf etc/ipf/ipnat.d/* \
+        etc/ipf/ipf.d/* etc/ipf/ipf6.d/* \
+        etc/dnsmasq.conf etc/dnsmasq.conf.old etc/dnsmasq.records.d/router \
+        etc/opt/ooce/dnsmasq/dnsmasq.conf etc/opt/ooce/dnsmasq/dnsmasq.conf.old \
+        etc/dnsmasq.hosts.d/* etc/dnsmasq.names.d/* etc/dnsmasq.d/* etc/haproxy/haproxy.cfg \
+        etc/opt/ooce/haproxy/haproxy.cfg etc/haproxy.d/* etc/haproxy.d/*/* \
+        etc/inet/ndpd.conf etc/inet/ndpd.conf.old etc/inet/static_routes etc/pulumi-illumos/router.json; do
+        show "$file"
+    done
+    # While somebody is at work on it, haproxy has not loaded its configuration yet.
+    [ -f "/var/run/pulumi-illumos/$zone.lock" ] || show @UNLOADED@
+    if text=$(/usr/sbin/ipnat $on -l </dev/null 2>/dev/null); then
+        printf '#live ipnat\n'
+        printf '%s\\n' "$text" | sed '/^$/q; s/^/\t/'
+        printf '#live ipf\n'
+        /usr/sbin/ipfstat $on -ion </dev/null 2>/dev/null | sed 's/^/\t/'
+        printf '#live ipf6\n'
+        /usr/sbin/ipfstat $on -6 -ion </dev/null 2>/dev/null | sed 's/^/\t/'
+        printf '#live ipnat-meant\n'
+        ours etc/ipf/ipnat.conf | /usr/sbin/ipnat -n -v -f - 2>/dev/null | sed 's/^/\t/'
+        printf '#live ipf-meant\n'
+        ours etc/ipf/ipf.conf | /usr/sbin/ipf -n -v -f - 2>/dev/null | sed 's/^/\t/'
+        printf '#live ipf6-meant\n'
+        ours etc/ipf/ipf6.conf | /usr/sbin/ipf -6 -n -v -f - 2>/dev/null | sed 's/^/\t/'
+    fi
+    /usr/bin/svcs $on -H -o state,fmri svc:/network/ipv4-forwarding:default \
+        svc:/network/ipfilter:default svc:/network/dnsmasq:default \
+        svc:/network/dns/dnsmasq:default svc:/network/haproxy:default \
+        svc:/network/haproxy2:default svc:/ooce/network/haproxy:default \
+        svc:/network/ipv6-forwarding:default svc:/network/routing/ndp:default svc:/network/physical:nwam \
+        </dev/null 2>/dev/null | sed 's/^/#service /'
+    if [ "$name" = "$focus" ]; then
+        printf '#live policy\\n'
+        /usr/bin/svcprop $on -p firewall_config_default/policy svc:/network/ipfilter:default \
+            </dev/null 2>/dev/null | sed 's/^/\t/'
+        inside '
+            echo "#live addresses"
+            /usr/sbin/ipadm show-addr -p -o addrobj,addr | sed "s/^/\t/"
+            echo "#live forwarding"
+            /usr/sbin/ipadm show-prop -c -o current -p forwarding ipv4 | sed "s/^/\t/"
+            echo "#live routes"
+            /usr/bin/netstat -rn -f inet | sed "s/^/\t/"' </dev/null 2>/dev/null
+    fi
+}
 /usr/sbin/zoneadm list -cn | while read -r zone; do
     config=$(/usr/sbin/zonecfg -z "$zone" export </dev/null)
     printf '#zone %s\\n' "$zone"
@@ -68,49 +116,32 @@ ours() {
     done
     [ "$router" = yes ] || show_inside "$belongings/$zone"
     if [ "$router" = yes ]; then
-        for file in etc/ipf/ipnat.conf etc/ipf/ipf.conf etc/ipf/ipf6.conf etc/ipf/ipnat.d/* \
-            etc/ipf/ipf.d/* etc/dnsmasq.conf etc/dnsmasq.conf.old etc/dnsmasq.records.d/router \
-            etc/opt/ooce/dnsmasq/dnsmasq.conf etc/opt/ooce/dnsmasq/dnsmasq.conf.old \
-            etc/dnsmasq.hosts.d/* etc/dnsmasq.names.d/* etc/dnsmasq.d/* etc/haproxy/haproxy.cfg \
-            etc/opt/ooce/haproxy/haproxy.cfg etc/haproxy.d/* etc/haproxy.d/*/* \
-            etc/inet/ndpd.conf etc/inet/static_routes etc/pulumi-illumos/router.json; do
-            show "$file"
-        done
-        # While somebody is at work on it, haproxy has not loaded its configuration yet.
-        [ -f "/var/run/pulumi-illumos/$zone.lock" ] || show @UNLOADED@
-        if text=$(/usr/sbin/ipnat -z "$zone" -l </dev/null 2>/dev/null); then
-            printf '#live ipnat\n'
-            printf '%s\\n' "$text" | sed '/^$/q; s/^/\t/'
-            printf '#live ipf\n'
-            /usr/sbin/ipfstat -z "$zone" -ion </dev/null 2>/dev/null | sed 's/^/\t/'
-            printf '#live ipnat-meant\n'
-            ours etc/ipf/ipnat.conf | /usr/sbin/ipnat -n -v -f - 2>/dev/null | sed 's/^/\t/'
-            printf '#live ipf-meant\n'
-            ours etc/ipf/ipf.conf | /usr/sbin/ipf -n -v -f - 2>/dev/null | sed 's/^/\t/'
-        fi
-        /usr/bin/svcs -z "$zone" -H -o state,fmri svc:/network/ipv4-forwarding:default \
-            svc:/network/ipfilter:default svc:/network/dnsmasq:default \
-            svc:/network/dns/dnsmasq:default svc:/network/haproxy:default \
-            svc:/network/haproxy2:default svc:/ooce/network/haproxy:default \
-            svc:/network/ipv6-forwarding:default svc:/network/routing/ndp:default \
-            </dev/null 2>/dev/null | sed 's/^/#service /'
-        if [ "$zone" = "$focus" ]; then
-            printf '#live policy\\n'
-            /usr/bin/svcprop -z "$zone" -p firewall_config_default/policy svc:/network/ipfilter:default \
-                </dev/null 2>/dev/null | sed 's/^/\t/'
-            /usr/sbin/zlogin -S "$zone" '
-                echo "#live addresses"
-                /usr/sbin/ipadm show-addr -p -o addrobj,addr | sed "s/^/\t/"
-                echo "#live forwarding"
-                /usr/sbin/ipadm show-prop -c -o current -p forwarding ipv4 | sed "s/^/\t/"
-                echo "#live routes"
-                /usr/bin/netstat -rn -f inet | sed "s/^/\t/"' </dev/null 2>/dev/null
-        fi
+        name=$zone
+        show_router
     fi
 done
+show_global() {
+    printf '#router %s\\n' "$name"
+    [ ! -f "$1" ] || sed 's/^/\t/' "$1"
+    show_router
+    printf '#live ssh\\n\t%s\\n' "${SSH_CONNECTION##* }"
+}
+zone=global
+cd /
+for record in @ROUTERS@/*; do
+    [ -f "$record" ] || continue
+    name=${record##*/} asked=no
+    show_global "$record"
+done
+if [ "$asked" = yes ]; then
+    name=$focus
+    show_global /dev/null
+fi
 """
 for _mark, _text in (
     ("@SHOW_INSIDE@", belongings.SHOW),
+    ("@REACH@", zlogin.REACH),
+    ("@ROUTERS@", records.DIRECTORY),
     ("@BEGIN@", fragments.BEGIN),
     ("@END@", fragments.END),
     ("@UNLOADED@", haproxy.UNLOADED),
@@ -129,13 +160,15 @@ done
 """
 
 
-def probes(focus: str, paths: Iterable[str] = ()) -> Probes:
+def probes(focus: str, paths: Iterable[str] = (), global_zone: bool = False) -> Probes:
     """Everything to ask; files inside the zone called ``focus`` and in router zones included.
 
     Args:
         focus: the zone of which everything is asked.
         paths: paths of the host, to know whether they exist.
+        global_zone: ask the global zone what one asks a router zone, also when no router is in it.
     """
+    asked = "yes" if global_zone else "no"
     return {
         "system": distribution.IDENTIFY,
         "brands": sh(
@@ -157,13 +190,13 @@ def probes(focus: str, paths: Iterable[str] = ()) -> Probes:
         "zones": zoneadm.LIST,
         "owners": ownership.LIST,
         "zap": zap_records.list_records(focus),
-        "configurations": sh(_ZONES, focus, pending.DIRECTORY, belongings.DIRECTORY),
+        "configurations": sh(_ZONES, focus, pending.DIRECTORY, belongings.DIRECTORY, asked),
     }
 
 
 @dataclass(frozen=True)
 class ZoneSeen:
-    """A zone as it was found.
+    """A zone as it was found; or a router in the global zone, under its own name.
 
     Attributes:
         listed: name, state, path, uuid, brand.
@@ -172,9 +205,10 @@ class ZoneSeen:
         files: known files of its root, by path without leading slash; only for the zone in focus and
             for router zones.
         services: states by FMRI; only for router zones that run.
-        live: what the kernel has, as its programs print it: ``ipnat`` and ``ipf`` rules of router zones
-            whose filter runs, with ``ipnat-meant`` and ``ipf-meant``, our part of the configuration in that
-            form; ``rctls`` of the zone in focus when it runs; and ``pending``, the note of `pending`.
+        live: what the kernel has, as its programs print it: ``ipnat``, ``ipf`` and ``ipf6`` rules of router
+            zones whose filter runs, with ``ipnat-meant`` and the same of the others, our part of the
+            configuration in that form; ``rctls`` of the zone in focus when it runs; and ``pending``, the
+            note of `pending`.
         public, networks: what makes it a router zone of ours; one that zap made has networks only.
     """
 
@@ -192,6 +226,11 @@ class ZoneSeen:
     def name(self) -> str:
         """Zone name."""
         return self.listed.name
+
+    @property
+    def zone(self) -> str:
+        """The zone that it is, or for a router in the global zone: that it is in."""
+        return zlogin.GLOBAL if self.listed.is_global else self.name
 
     @property
     def owner(self) -> str:
@@ -216,7 +255,7 @@ class ZoneSeen:
     @property
     def root(self) -> str:
         """Its root directory, seen from the global zone."""
-        return f"{self.listed.zonepath}/root"
+        return self.listed.root
 
     @property
     def reservations(self) -> list[dnsmasq.Reservation]:
@@ -245,6 +284,8 @@ class Snapshot:
             ours in the zone in focus is always asked for.
         owners: who made each etherstub that was made by this provider.
         zap: the records that zap keeps, by file name; see `zap_records`.
+        dhcp_addresses: the host's own addresses that DHCP gave to it.
+        global_zone: what a router in the global zone has, or would find there; only when it was asked for.
     """
 
     distribution: Distribution
@@ -261,6 +302,8 @@ class Snapshot:
     zones: Mapping[str, ZoneSeen]
     owners: Mapping[str, str]
     zap: Mapping[str, str]
+    dhcp_addresses: frozenset[IPv4Address] = frozenset()
+    global_zone: ZoneSeen | None = None
 
     @classmethod
     def parse(cls, results: Results) -> Snapshot:
@@ -276,6 +319,8 @@ class Snapshot:
         for name in ("links", "vnics", "zones", "interfaces", "addresses", "configurations"):
             _require(name, results[name])
         listed = zoneadm.parse_list(results["zones"].stdout)
+        own = zoneadm.parse_global(results["zones"].stdout)
+        zones, global_zone = _parse_zones(results["configurations"].stdout, listed, own)
         links = dladm.parse(results["links"].stdout, results["vnics"].stdout, results["properties"].stdout)
         zap = zap_records.parse(results["zap"].stdout)
         return cls(
@@ -293,15 +338,22 @@ class Snapshot:
             addresses=ipadm.parse_addresses(results["addresses"].stdout),
             interfaces=ipadm.parse_interfaces(results["interfaces"].stdout),
             default_route=route.parse_default(results["route"].stdout),
-            zones=_served_by_zap(_parse_zones(results["configurations"].stdout, listed), links, zap),
+            zones=_served_by_zap(zones, links, zap),
             owners=ownership.parse(results["owners"].stdout),
             zap=zap,
+            dhcp_addresses=ipadm.parse_dhcp(results["addresses"].stdout),
+            global_zone=global_zone,
         )
 
     @property
     def mountpoints(self) -> frozenset[str]:
         """Where the host's ZFS file systems are mounted."""
         return frozenset(dataset.mountpoint for dataset in self.datasets.values())
+
+    def own_zone(self, name: str) -> ZoneSeen | None:
+        """A zone; not a router in the global zone, though it has a name of its own."""
+        zone = self.zones.get(name)
+        return None if zone is None or zone.listed.is_global else zone
 
     @property
     def routers(self) -> list[ZoneSeen]:
@@ -367,7 +419,14 @@ def _require(name: str, completed: Completed) -> None:
         )
 
 
-def _parse_zones(text: str, listed: Mapping[str, zoneadm.ListedZone]) -> dict[str, ZoneSeen]:
+def _parse_zones(
+    text: str, listed: Mapping[str, zoneadm.ListedZone], own: zoneadm.ListedZone
+) -> tuple[dict[str, ZoneSeen], ZoneSeen | None]:
+    """All zones, with the routers in the global zone among them; and what is in the global zone.
+
+    Args:
+        own: the global zone.
+    """
     sections: list[tuple[str, str, list[str]]] = []
     for line in text.splitlines():
         if line.startswith("\t") and sections:
@@ -376,20 +435,22 @@ def _parse_zones(text: str, listed: Mapping[str, zoneadm.ListedZone]) -> dict[st
             what, _, name = line[1:].partition(" ")
             sections.append((what, name, []))
     found: dict[str, ZoneSeen] = {}
-    gathered: dict[str, dict[str, list[tuple[str, list[str]]]]] = {}
-    zone = ""
+    global_zone = None
+    gathered: dict[tuple[str, str], dict[str, list[tuple[str, list[str]]]]] = {}
+    place = ("", "")
     for what, name, lines in sections:
-        if what == "zone":
-            zone = name
-        gathered.setdefault(zone, {}).setdefault(what, []).append((name, lines))
-    for name, parts in gathered.items():
-        if name not in listed:
+        if what in ("zone", "router"):
+            place = (what, name)
+        gathered.setdefault(place, {}).setdefault(what, []).append((name, lines))
+    for (kind, name), parts in gathered.items():
+        if kind == "zone" and name not in listed:
             continue  # It vanished, or came, between two listings.
-        config = zonecfg.parse_export("\n".join(parts["zone"][0][1]))
+        text = "\n".join(parts[kind][0][1])
+        config = zonecfg.parse_export(text) if kind == "zone" else _recorded(text)
         memory = "".join(value for value, _ in parts.get("memory", [])).strip()
         public, networks = _router_records(config.attributes)
-        found[name] = ZoneSeen(
-            listed=listed[name],
+        seen = ZoneSeen(
+            listed=listed[name] if kind == "zone" else replace(own, name=name),
             config=config,
             memory=int(memory) if memory else None,
             files={path: "".join(f"{x}\n" for x in body) for path, body in parts.get("file", [])},
@@ -403,9 +464,19 @@ def _parse_zones(text: str, listed: Mapping[str, zoneadm.ListedZone]) -> dict[st
             public=public,
             networks=networks,
         )
+        if kind == "router":
+            global_zone = seen
+        if kind == "zone" or (seen.is_router and name not in listed):
+            found[name] = seen
     for name, entry in listed.items():
         found.setdefault(name, ZoneSeen(entry, zonecfg.ZoneConfig()))
-    return found
+    return found, global_zone
+
+
+def _recorded(text: str) -> zonecfg.ZoneConfig:
+    """The records of a router in the global zone, as if they were attributes of a zone."""
+    attributes = records.parse_router_file(text)
+    return zonecfg.ZoneConfig(resources=tuple(zonecfg.attribute(*item) for item in attributes.items()))
 
 
 def _served_by_zap(

@@ -175,7 +175,6 @@ def zone_removal_steps(name: str, now: Snapshot) -> list[Step]:
 
 def router_steps(
     name: str,
-    zonepath: str,
     networks: Iterable[Network],
     public_addresses: Iterable[IPv4Address],
     now: Snapshot,
@@ -185,7 +184,7 @@ def router_steps(
     A network that zap cannot describe has no record. To be done once the zone is installed.
 
     Args:
-        name, zonepath: of the router zone.
+        name: name of the router zone.
         networks: the networks that it serves.
         public_addresses: its addresses to the world.
     """
@@ -198,14 +197,7 @@ def router_steps(
         if (short := short_name(network.subnet, network.address))
     }
     stale = [file for file in _rconfigs_of(name, now) if file not in rconfigs]
-    root = f"{zonepath}/root"
-    found = [
-        Step(
-            f"making {FRAGMENTS} in zone {name}",
-            sh('mkdir -p "$1"', root + FRAGMENTS),
-            done=sh('[ -d "$1" ]', root + FRAGMENTS),
-        )
-    ]
+    found: list[Step] = []
     for file, text in rconfigs.items():
         found += _write_steps(file, text, "644", name, now)
     found += _remove_steps(stale, name, now)

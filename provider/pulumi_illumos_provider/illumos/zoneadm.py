@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pulumi_illumos_provider.illumos import ofmt
 from pulumi_illumos_provider.illumos.listing import not_listed
+from pulumi_illumos_provider.illumos.zlogin import GLOBAL
 from pulumi_illumos_provider.plan import Command, sh
 
 ZONEADM = "/usr/sbin/zoneadm"
@@ -43,6 +45,16 @@ class ListedZone:
     id: str = "-"
 
     @property
+    def is_global(self) -> bool:
+        """Whether it is the global zone, whatever it is called."""
+        return self.zonepath == "/"
+
+    @property
+    def root(self) -> str:
+        """Its root directory, seen from the global zone; empty for the global zone itself."""
+        return "" if self.is_global else f"{self.zonepath}/root"
+
+    @property
     def active(self) -> bool:
         """Whether it exists in the kernel."""
         return self.state not in (CONFIGURED, INCOMPLETE, INSTALLED)
@@ -55,15 +67,21 @@ class ListedZone:
 
 def parse_list(text: str) -> dict[str, ListedZone]:
     """All zones but the global one, by name. Distributions append columns; seven are common."""
-    found = {}
+    return {zone.name: zone for zone in _listed(text) if zone.name != GLOBAL}
+
+
+def parse_global(text: str) -> ListedZone:
+    """The global zone in the same list."""
+    usual = ListedZone(GLOBAL, RUNNING, "/", "", "", False, "0")
+    return next((zone for zone in _listed(text) if zone.name == GLOBAL), usual)
+
+
+def _listed(text: str) -> Iterator[ListedZone]:
     for line in text.splitlines():
         fields = ofmt.split(line)
-        if len(fields) < 7 or fields[1] == "global":
-            continue
-        number, name, state, zonepath, uuid, brand, ip_type = fields[:7]
-        exclusive = ip_type.startswith("excl")
-        found[name] = ListedZone(name, state, zonepath, uuid, brand, exclusive, number)
-    return found
+        if len(fields) >= 7:
+            number, name, state, zonepath, uuid, brand, ip_type = fields[:7]
+            yield ListedZone(name, state, zonepath, uuid, brand, ip_type.startswith("excl"), number)
 
 
 _STATE_OF = f'state=$({ZONEADM} -z "$1" list -p 2>/dev/null | cut -d: -f3)\n'

@@ -177,7 +177,8 @@ class RouterNetworkState(NetworkSettings):
     domain: str | None = Field(None, description="Domain of the network.")
     vnic: str = Field(description="The router's vnic on the network.")
     shared_vnic: str = Field(
-        description="The vnic plumbed in the global zone for shared-ip zones on the network."
+        description="The vnic plumbed in the global zone for shared-ip zones on the network; of a router "
+        "in the global zone the router's own one."
     )
     owns_etherstub: bool = Field(
         description="Whether the etherstub was made by the router zone and goes with it."
@@ -240,9 +241,11 @@ class Firewall(Properties):
     inbound: list[FirewallInbound] = prop(
         "What may reach the router zone itself from the world. Default: ping only.", default=[]
     )
-    rules: list[FirewallRule] = prop("Further rules, in order. Default: none.", default=[])
+    rules: list[FirewallRule] = prop(
+        "Further rules, in order. Those that name no address hold for IPv6 too. Default: none.", default=[]
+    )
     raw_rules: list[RawRule] = prop(
-        "Further rules as ipf(5) writes them, after the others: of those without `quick` the last "
+        "Further rules for IPv4 as ipf(5) writes them, after the others: of those without `quick` the last "
         "one that fits decides.",
         default=[],
     )
@@ -291,15 +294,24 @@ class RouterSettings(Properties):
 class _Place(Inputs):
     host: str | None = host_property()
     name: ZoneName | None = zone_name_property()
-    public_address: AddressMaybePrefix = prop(
+    global_zone: bool = prop(
+        "Whether the router is in the global zone, for a host that has a single public address: it "
+        "translates to the host's own address, and no zone is made. The host needs static networking.",
+        change=Change.REPLACE,
+        default=False,
+        strict=True,
+    )
+    public_address: AddressMaybePrefix | None = prop(
         "The router's address to the world, with or without prefix length. Without it, the prefix of "
-        "the host's own network on the public link is taken.",
+        "the host's own network on the public link is taken. Required unless `globalZone` is true.",
+        default=None,
     )
     public_addresses: list[AddressMaybePrefix] = prop(
         "Further addresses of the router to the world, for port forwards and ingress.", default=[]
     )
     public_link: LinkName | None = prop(
-        "The link that leads to the world. Default: the link that routes to the public address.",
+        "The link that leads to the world. Default: the link that routes to the public address; in the "
+        "global zone that of the default route.",
         change=Change.REBOOT,
         default=None,
     )
@@ -313,6 +325,23 @@ class _Place(Inputs):
     )
     brand: str | None = brand_property()
     zonepath: AbsolutePath | None = zonepath_property()
+
+
+_ZONE_ONLY = "says something of a zone, and no zone is made with globalZone: leave it out"
+
+_ONLY_IN_ZONES = {
+    "public_address": "is the host's own address with globalZone: leave it out",
+    "public_addresses": "are the host's own with globalZone: leave them out",
+    "gateway": "is that of the host with globalZone: leave it out",
+    "brand": _ZONE_ONLY,
+    "zonepath": _ZONE_ONLY,
+    **dict.fromkeys([*SettingsInputs.model_fields, *LimitsInputs.model_fields], _ZONE_ONLY),
+    "routes": "are those of the host with globalZone: add them with route -p add, and leave them out here",
+    "firewall": "would filter the host itself, and could lock its administrator out: leave it out, and "
+    "write the host's own rules to /etc/ipf/ipf.conf",
+    "packages": "are those of the host with globalZone: install them there, and leave them out here",
+}
+"""The properties that a router in the global zone does not have, and why."""
 
 
 # The properties stand in the order of the bases from the last to the first.
@@ -336,6 +365,7 @@ class RouterZoneInputs(LimitsInputs, SettingsInputs, RouterSettings, _Place):
         self.examine_settings(faults, known)
         self.examine_limits(faults, known)
         if known:
+            self._examine_place(faults)
             self._examine_networks(faults)
             self._examine_public(faults)
             self._examine_routes(faults)
@@ -347,14 +377,40 @@ class RouterZoneInputs(LimitsInputs, SettingsInputs, RouterSettings, _Place):
     @property
     def settings(self) -> RouterSettings:
         """The part that is not in the zone's attributes."""
-        return RouterSettings.model_validate(
-            {name: getattr(self, name) for name in RouterSettings.model_fields}
-        )
+        values = {name: getattr(self, name) for name in RouterSettings.model_fields}
+        if self.global_zone:
+            values["firewall"] = Firewall(enabled=False)
+        return RouterSettings.model_validate(values)
 
     @property
     def all_public(self) -> list[HostAddress]:
-        """Every public address, the first one first."""
-        return [self.public_address, *self.public_addresses]
+        """Every public address, the first one first; none in the global zone, which has the host's."""
+        return [*([self.public_address] if self.public_address else []), *self.public_addresses]
+
+    def _examine_place(self, faults: Faults) -> None:
+        if not self.global_zone:
+            if self.public_address is None:
+                faults.add("publicAddress", "is required, unless globalZone is true")
+            return
+        for field, reason in _ONLY_IN_ZONES.items():
+            value, default = getattr(self, field), type(self).model_fields[field].default
+            if value != default and (field, value) != ("firewall", Firewall(enabled=False)):
+                faults.add(self.property_name(field), reason)
+        for index, network in enumerate(self.networks):
+            if network.isolated:
+                faults.add(
+                    f"networks[{index}].isolated",
+                    "needs the packet filter, which is left alone in the global zone: leave it out",
+                )
+            if network.subnet6:
+                faults.add(
+                    f"networks[{index}].subnet6",
+                    "is not served by a router in the global zone: leave it out",
+                )
+        if not any(network.nat for network in self.networks):
+            faults.add(
+                "networks", "need at least one with nat: without any, the host just forwards packets"
+            )
 
     def _examine_networks(self, faults: Faults) -> None:
         for index, network in enumerate(self.networks):
@@ -382,7 +438,7 @@ class RouterZoneInputs(LimitsInputs, SettingsInputs, RouterSettings, _Place):
                 )
 
     def _examine_public(self, faults: Faults) -> None:
-        seen: set[IPv4Address] = {self.public_address.address}
+        seen: set[IPv4Address] = {self.public_address.address} if self.public_address else set()
         for index, public in enumerate(self.public_addresses):
             if public.address in seen:
                 faults.add(
@@ -447,10 +503,6 @@ def _examine_network(network: RouterNetwork, path: str, faults: Faults) -> None:
         for name, value in _dhcp_only(network):
             if value:
                 faults.add(f"{path}.{name}", "has no meaning without dhcp: leave it out, or switch dhcp on")
-    if network.subnet6 and network.isolated:
-        faults.add(
-            f"{path}.subnet6", "would not be kept apart: IPv6 is not filtered; leave it out, or isolated"
-        )
     if network.subnet6 and network.mtu is not None and network.mtu < 1280:
         faults.add(f"{path}.mtu", f"{network.mtu} is too small for IPv6: it needs at least 1280")
 
@@ -464,6 +516,7 @@ def _dhcp_only(network: RouterNetwork) -> Iterator[tuple[str, object]]:
 class _State(Outputs):
     host: str = Field(description="The host that the zone is on.")
     name: str = Field(description="Name of the zone.")
+    global_zone: bool = Field(False, description="Whether the router is in the global zone.")
     public_address: AddressMaybePrefix = Field(
         description="The router's address to the world, with prefix length."
     )
@@ -471,7 +524,9 @@ class _State(Outputs):
         [], description="Further addresses of the router to the world."
     )
     public_link: str = Field(description="The link that leads to the world.")
-    public_vnic: str = Field(description="The router's vnic on the public link.")
+    public_vnic: str = Field(
+        description="The router's vnic on the public link; in the global zone the link itself."
+    )
     gateway: Address | None = Field(None, description="Where the router sends what is for the world.")
     networks: list[RouterNetworkState] = Field(description="The networks that the router serves.")
     dns_servers: list[Address] = Field(description="Name servers that the router asks.")

@@ -6,13 +6,17 @@ from ipaddress import IPv4Address
 
 from pulumi_illumos_provider.illumos import dnsmasq, files
 from pulumi_illumos_provider.illumos.distribution import Distribution
+from pulumi_illumos_provider.illumos.fragments import LOCK
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen
 from pulumi_illumos_provider.illumos.zap_records import FRAGMENTS, remove_file
+from pulumi_illumos_provider.illumos.zlogin import REACH
 from pulumi_illumos_provider.plan import Command, Step, sh
 from pulumi_illumos_provider.resources.placement import Placed
-from pulumi_illumos_provider.resources.router.names import forget_steps, name_steps
+from pulumi_illumos_provider.resources.router.names import STEP_LIMIT, forget_steps, name_steps
 from pulumi_illumos_provider.resources.zone_steps import is_installed, is_running
 
+# One change at a time of what a router keeps of zones: an address is looked for, and then taken.
+_ALONE = 'lock "$7.zones"\n'
 # The vnic's MAC address is asked for on the host: it may not exist yet when the plan is made.
 # dladm leaves out leading zeros; the DHCP server gets two digits an octet.
 _RESERVE = """
@@ -30,7 +34,7 @@ for other in "$directory"/*; do
     [ "$other" != "$file" ] && [ -f "$other" ] || continue
     case $(cat "$other") in
     *",$address,"*)
-        echo "$address is reserved by ${other##*/} already" >&2
+        echo "$address is reserved in $other already: choose another address" >&2
         exit 1 ;;
     esac
 done
@@ -47,6 +51,9 @@ _SAME = '[ "$(cat "$file" 2>/dev/null)" = "$line" ]'
 _DROP_LEASES = """
 root=$1 lease_file=$2 router=$3 fmri=$4 running=$5 directory=$6
 shift 6
+zone=$router
+@REACH@
+lock "$zone.zones"
 stale=
 for address in "$@"; do
     keep=$(cat "$directory"/* 2>/dev/null |
@@ -55,19 +62,19 @@ for address in "$@"; do
     [ -z "$found" ] || [ "$found" = "$keep" ] || stale="$stale $address"
 done
 if [ -n "$stale" ]; then
-    [ "$running" = no ] || /usr/sbin/svcadm -z "$router" disable -s -t "$fmri" || exit
+    [ "$running" = no ] || /usr/sbin/svcadm $on disable -s -t "$fmri" || exit
     for address in $stale; do
         sed "/ $address /d" "$root$lease_file" >"$root$lease_file.new" &&
             cat "$root$lease_file.new" >"$root$lease_file" && rm -f "$root$lease_file.new" || exit
     done
-    [ "$running" = no ] || /usr/sbin/svcadm -z "$router" enable "$fmri"
+    [ "$running" = no ] || /usr/sbin/svcadm $on enable "$fmri"
 elif [ "$running" = restart ]; then
-    /usr/sbin/svcadm -z "$router" restart "$fmri"
+    /usr/sbin/svcadm $on restart "$fmri"
 elif [ "$running" = yes ]; then
     # Nothing to tell when the server does not run: it reads its hosts when it starts.
-    /usr/bin/pkill -HUP -x -z "$router" dnsmasq || :
+    /usr/bin/pkill -HUP -x -z "$zone" dnsmasq || :
 fi
-"""
+""".replace("@REACH@", REACH)
 
 
 def reservation_steps(zone: str, placed: list[Placed], now: Snapshot) -> list[Step]:
@@ -88,19 +95,30 @@ def reservation_steps(zone: str, placed: list[Placed], now: Snapshot) -> list[St
             continue
         keyword = "" if router.is_router else "dhcp-host="
         name = _fragment(router, nic.vnic)
-        arguments = (nic.vnic, zone, str(nic.address.ip), _directory(router), name, keyword)
+        arguments = (nic.vnic, zone, str(nic.address.ip), _directory(router), name, keyword, router.zone)
         steps.append(
             Step(
                 f"reserving {nic.address.ip} for zone {zone} in router zone {router.name}",
-                sh(_RESERVE + _WRITE, *arguments),
+                sh(LOCK + _ALONE + _RESERVE + _WRITE, *arguments),
                 done=sh(_RESERVE + _SAME, *arguments),
+                timeout=STEP_LIMIT,
             )
         )
         told.setdefault(router.name, (router, []))[1].append(nic.address.ip)
     for name, naming in name_steps(zone, placed, now).items():
         steps += naming
         told.setdefault(name, (now.zones[name], []))
+    if not is_installed(now.zones.get(zone)):
+        # Of a run that was cut off, the names may be there without having been told.
+        behind = [nic.router for nic in placed if nic.router and nic.router.is_router and nic.address]
+        told |= {r.name: (r, []) for r in behind if is_installed(r) and r.name not in told}
     return steps + [_tell(router, addresses, now) for router, addresses in told.values()]
+
+
+def claim_steps(zone: str, placed: list[Placed], now: Snapshot) -> list[Step]:
+    """Claim a zone's addresses behind routers of ours, before all else."""
+    fresh = zone not in now.zones
+    return [step for steps in name_steps(zone, placed, now, fresh=fresh).values() for step in steps]
 
 
 def release_steps(zone: str, now: Snapshot, keep: list[Placed] | None = None) -> list[Step]:
@@ -141,7 +159,7 @@ def cleanup_lines(zone: str, placed: list[Placed], now: Snapshot) -> list[str]:
             lines.append(remove_file(f"{_directory(router)}/{_fragment(router, nic.vnic)}"))
         if router.is_router:
             lines.append(remove_file(f"{router.root}{dnsmasq.NAMES_DIRECTORY}/{zone}"))
-            lines.append(f"/usr/bin/pkill -HUP -x -z {router.name} dnsmasq")
+            lines.append(f"/usr/bin/pkill -HUP -x -z {router.zone} dnsmasq")
         else:
             lines.append(f"/usr/sbin/svcadm -z {router.name} restart {now.distribution.dnsmasq.fmri}")
     return lines
@@ -189,7 +207,8 @@ def _tell(router: ZoneSeen, addresses: list[IPv4Address], now: Snapshot) -> Step
     return Step(
         f"telling the DHCP server of router zone {router.name}",
         _drop_leases(router, addresses, now.distribution),
-        remedy=f"see /var/svc/log and svcs -z {router.name} -xv {package.fmri}",
+        timeout=STEP_LIMIT,
+        remedy=f"see /var/svc/log and svcs -z {router.zone} -xv {package.fmri}",
     )
 
 
@@ -197,10 +216,10 @@ def _drop_leases(router: ZoneSeen, addresses: list[IPv4Address], distribution: D
     package = distribution.dnsmasq
     running = "yes" if router.is_router else "restart"
     return sh(
-        _DROP_LEASES,
+        LOCK + _DROP_LEASES,
         router.root,
         package.lease_file,
-        router.name,
+        router.zone,
         package.fmri,
         running if is_running(router) else "no",
         _directory(router),

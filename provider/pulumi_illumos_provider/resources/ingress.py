@@ -16,9 +16,9 @@ from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen
 from pulumi_illumos_provider.model import certificates
 from pulumi_illumos_provider.model.base import Change
 from pulumi_illumos_provider.model.ingress import (
-    IngressBalance,
     IngressBackend,
     IngressBackendState,
+    IngressBalance,
     IngressCertificate,
     IngressHealthCheck,
     IngressInputs,
@@ -97,7 +97,7 @@ class IngressKind(Kind[IngressInputs, IngressOutputs]):
         return Plan(
             (
                 _install_step(router, now.distribution),
-                _put_step(router, wanted, ingress, whose, now.distribution),
+                _put_step(router, wanted, ingress, whose, now.distribution, fresh=state is None),
                 _admit_step(router, wanted, ingress, whose),
             ),
             tuple(_warnings(wanted)),
@@ -108,8 +108,8 @@ class IngressKind(Kind[IngressInputs, IngressOutputs]):
         router = now.zones.get(place)
         if router is None or not zone_steps.is_installed(router):
             return Plan()
-        position = (now.distribution.haproxy, place, router.root, own)
-        filter_position = (FILTER, place, router.root, _fragment(own))
+        position = (now.distribution.haproxy, router.zone, router.root, own)
+        filter_position = (FILTER, router.zone, router.root, _fragment(own))
         return Plan(
             (
                 Step(
@@ -231,8 +231,8 @@ def _install_step(router: ZoneSeen, distribution: Distribution) -> Step:
     package = distribution.haproxy
     return Step(
         f"installing package {package.package} in zone {router.name}",
-        haproxy.install(router.name, package, distribution.install_package(package.package)),
-        done=haproxy.installed(router.name, package),
+        haproxy.install(router.zone, package, distribution.install_package(package.package)),
+        done=haproxy.installed(router.zone, package),
         timeout=zone_steps.INSTALL_LIMIT,
         attempts=3,  # Somebody else may be installing it at this moment.
         remedy=f"see that the package repositories offer {package.package}, then run again",
@@ -245,23 +245,25 @@ def _put_step(
     ingress: haproxy.Ingress,
     whose: str,
     distribution: Distribution,
+    *,
+    fresh: bool,
 ) -> Step:
     name = wanted.name or ""
-    position = (distribution.haproxy, router.name, router.root, name)
+    position = (distribution.haproxy, router.zone, router.root, name)
     text = haproxy.fragment(name, ingress, whose)
     pem = wanted.tls.certificate + wanted.tls.key if wanted.tls else ""
     return Step(
         f"making ingress {name} in router zone {router.name}",
-        haproxy.put(*position, text, pem),
+        haproxy.put(*position, text, pem, fresh=fresh),
         done=haproxy.in_force(*position, text, pem),
         timeout=SERVICE_LIMIT,
-        remedy=f"look at it with svcs -z {router.name} -xv {distribution.haproxy.fmri}",
+        remedy=f"look at it with svcs -z {router.zone} -xv {distribution.haproxy.fmri}",
     )
 
 
 def _admit_step(router: ZoneSeen, wanted: IngressInputs, ingress: haproxy.Ingress, whose: str) -> Step:
     name = wanted.name or ""
-    position = (FILTER, router.name, router.root, _fragment(name))
+    position = (FILTER, router.zone, router.root, _fragment(name))
     rules, notes = _filter_rules(ingress, router), [fragments.owner_note(whose)]
     return Step(
         f"letting the filter pass ingress {name} in router zone {router.name}",

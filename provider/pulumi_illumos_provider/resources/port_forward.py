@@ -26,6 +26,7 @@ from pulumi_illumos_provider.model.values import HostAddress
 from pulumi_illumos_provider.plan import Step
 from pulumi_illumos_provider.resources import zone_steps
 from pulumi_illumos_provider.resources.kind import Claim, Difference, Kind, Owner, Plan, local_name
+from pulumi_illumos_provider.resources.router.global_zone import refuse_own_login
 
 STEP_LIMIT = fragments.LOCK_LIMIT + 60.0
 """Seconds for a step that waits for other programs' changes of the router first."""
@@ -125,17 +126,19 @@ class PortForwardKind(Kind[PortForwardInputs, PortForwardOutputs]):
         forward = _work_out(wanted, router, now)
         _refuse_taken(router, _fragment(wanted.name or ""), forward.published)
         p = forward.published
+        refuse_own_login(router, p.protocol, p.first, p.last, "publicPort")
         whose = fragments.owner_note(records.owner_value(owner.urn))
         ports = fragments.ports_note(p.protocol, p.address, p.first, p.last)
-        steps = [
-            _step(
-                "letting the filter pass", FILTER, router, wanted, _filter_rules(forward, router), [whose]
-            ),
-            _step(
-                "making", NAT, router, wanted, _nat_rules(forward, router), [whose, ports, forward.encode()]
-            ),
-        ]
-        return Plan(tuple(steps))
+        fresh = state is None
+        # The rules with the ports come first: who is too late for them leaves nothing behind.
+        making = _nat_rules(forward, router), [whose, ports, forward.encode()]
+        passing = _filter_rules(forward, router), [whose]
+        return Plan(
+            (
+                _step("making", NAT, router, wanted, *making, fresh=fresh),
+                _step("letting the filter pass", FILTER, router, wanted, *passing, fresh=fresh),
+            )
+        )
 
     def plan_delete(self, name: str, now: Snapshot, state: PortForwardOutputs) -> Plan:
         place, own = name.split("/")
@@ -146,8 +149,8 @@ class PortForwardKind(Kind[PortForwardInputs, PortForwardOutputs]):
             tuple(
                 Step(
                     f"{say} {own} of router zone {place}",
-                    fragments.remove(kind, place, router.root, _fragment(own)),
-                    done=fragments.absent(kind, place, router.root, _fragment(own)),
+                    fragments.remove(kind, router.zone, router.root, _fragment(own)),
+                    done=fragments.absent(kind, router.zone, router.root, _fragment(own)),
                     timeout=STEP_LIMIT,
                 )
                 for say, kind in (
@@ -238,11 +241,13 @@ def _step(
     wanted: PortForwardInputs,
     rules: list[str],
     notes: list[str],
+    *,
+    fresh: bool,
 ) -> Step:
-    place = (kind, router.name, router.root, _fragment(wanted.name or ""))
+    place = (kind, router.zone, router.root, _fragment(wanted.name or ""))
     return Step(
         f"{say} forward {wanted.name} in router zone {router.name}",
-        fragments.put(*place, rules, notes),
+        fragments.put(*place, rules, notes, fresh=fresh),
         done=fragments.in_force(*place, rules, notes),
         timeout=STEP_LIMIT,
     )

@@ -7,18 +7,18 @@ from typing import Any, ClassVar
 
 from pulumi_illumos_provider.errors import Refused
 from pulumi_illumos_provider.illumos import (
-    dnsmasq,
     files,
     fragments,
     ipfilter,
     names,
+    ndpd,
     records,
     zap_records,
     zoneadm,
     zonecfg,
 )
 from pulumi_illumos_provider.illumos.distribution import Distribution
-from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen
+from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen, probes
 from pulumi_illumos_provider.illumos.zlogin import inside
 from pulumi_illumos_provider.model.base import Change, Properties
 from pulumi_illumos_provider.model.common import ZoneState
@@ -31,11 +31,19 @@ from pulumi_illumos_provider.model.router_zone import (
     RouterZoneOutputs,
 )
 from pulumi_illumos_provider.model.values import HostAddress
-from pulumi_illumos_provider.plan import Command, Step, sh
+from pulumi_illumos_provider.plan import Command, Probes, Step, sh
 from pulumi_illumos_provider.resources import etherstub
 from pulumi_illumos_provider.resources import zone_steps as steps
 from pulumi_illumos_provider.resources.kind import Claim, Difference, Kind, Owner, Plan
-from pulumi_illumos_provider.resources.router import drift, links, render, routes, services
+from pulumi_illumos_provider.resources.router import (
+    drift,
+    equipment,
+    global_zone,
+    links,
+    render,
+    routes,
+    services,
+)
 from pulumi_illumos_provider.resources.router.design import (
     SETTINGS,
     Design,
@@ -48,8 +56,6 @@ from pulumi_illumos_provider.resources.zone.job import Job
 from pulumi_illumos_provider.resources.zone.limits import Limits
 from pulumi_illumos_provider.resources.zone.settings import Settings
 from pulumi_illumos_provider.resources.zone.side import Side
-
-RULES_LIMIT = fragments.LOCK_LIMIT + 60.0
 
 _SIDES: tuple[Side[Any, Any], ...] = (Settings(), Limits())
 
@@ -76,6 +82,8 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
 
     def claims(self, wanted: RouterZoneInputs) -> list[Claim]:
         found = []
+        if wanted.global_zone:
+            found.append(Claim("router in the global zone", 0, 0, "the global zone", "globalZone"))
         for index, public in enumerate(wanted.all_public):
             where = "publicAddress" if index == 0 else f"publicAddresses[{index - 1}]"
             number = int(public.address)
@@ -86,6 +94,9 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
             first, last = int(network.subnet.network_address), int(network.subnet.broadcast_address)
             found.append(Claim("network", first, last, str(network.subnet), f"{path}.subnet"))
         return found
+
+    def probes(self, name: str, wanted: RouterZoneInputs | None = None) -> Probes:
+        return probes(name, global_zone=wanted is not None and wanted.global_zone)
 
     # Planning ------------------------------------------------------------------------------------
 
@@ -100,10 +111,13 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
         zone = now.zones.get(name)
         if zone is not None and state is None:
             steps.refuse_foreign(zone, owner, self.token)
-        design = work_out(wanted, zone, now)
+        global_zone.refuse_other_kind(wanted, zone)
+        design = (global_zone.work_out if wanted.global_zone else work_out)(wanted, zone, now)
         retired = links.retired(design, zone)
         if zone is not None and retired:
             _refuse_served(name, zone, retired, now)
+        if wanted.global_zone:
+            return global_zone.plan(design, retired, zone, now, owner)
         job = Job(design.name, design.brand, design.zonepath, owner, zone, now)
         for side in _SIDES:
             side.plan(wanted, job)
@@ -117,6 +131,8 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
         networks = zone.networks if zone else ()
         if zone is not None:
             _refuse_attached(zone, now)
+        if state.global_zone:
+            return global_zone.plan_delete(name, zone, now, state)
         plan: list[Step] = steps.stop_steps(name, zone)
         if zone is not None and zone.listed.state != zoneadm.CONFIGURED:
             plan.append(steps.uninstall_step(name))
@@ -149,16 +165,21 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
         values: dict[str, Any] = {
             name: getattr(design.settings, name) for name in RouterSettings.model_fields
         }
+        in_global_zone = zone.listed.is_global
         for side in _SIDES:
             values |= side.read(zone, now)
+        if in_global_zone:
+            values |= {"autoboot": True}
+        found = global_zone.deviations if in_global_zone else drift.found
         return RouterZoneOutputs(
             host=host,
             name=name,
+            global_zone=in_global_zone,
             public_address=_read_public_address(zone, public),
             public_addresses=[_host_address(other) for other in public.others],
             public_link=_read_over(public.vnic, public.link, now),
             public_vnic=public.vnic,
-            gateway=_read_gateway(zone, public),
+            gateway=public.gateway if in_global_zone else _read_gateway(zone, public),
             networks=[_read_network(net, now) for net in design.networks],
             dns_servers=list(design.servers),
             brand=zone.listed.brand,
@@ -169,7 +190,7 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
             link_protection=[
                 vnic for vnic in design.vnics if vnic in now.links and now.links[vnic].protection
             ],
-            drift=drift.found(design, zone, now),
+            drift=list(found(design, zone, now)),
             **values,
         )
 
@@ -182,6 +203,7 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
         zone = now.zones.get(name)
         if zone is None:
             return
+        steps.refuse_router_of_zap(zone)
         if not zone.is_router:
             raise Refused(
                 f"zone {name} is not a router zone of this provider: it has no {records.PUBLIC} "
@@ -210,7 +232,9 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
         value = getattr(wanted, field)
         match field:
             case "public_address":
-                return bool(value.matches(state.public_address))
+                return value is None or bool(value.matches(state.public_address))
+            case "firewall":
+                return wanted.settings.firewall == state.firewall
             case "public_addresses":
                 return len(value) == len(state.public_addresses) and all(
                     one.matches(other) for one, other in zip(value, state.public_addresses, strict=True)
@@ -222,6 +246,10 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
                 )
             case _:
                 return value is None or bool(value == getattr(state, field))
+
+    def change(self, field: str, wanted: RouterZoneInputs, state: RouterZoneOutputs) -> Change:
+        change = super().change(field, wanted, state)
+        return Change.LIVE if change.stops and wanted.global_zone else change
 
     def spell(self, state: RouterZoneOutputs) -> dict[str, Any]:
         spelled: dict[str, Any] = {
@@ -239,6 +267,9 @@ class RouterZoneKind(Kind[RouterZoneInputs, RouterZoneOutputs]):
         if state.dns_servers:
             spelled["dnsServers"] = [str(server) for server in state.dns_servers]
         spelled |= _spell(RouterSettings, state)
+        if state.global_zone:
+            of_zones = ("publicAddress", "gateway", "brand", "zonepath", "firewall")
+            spelled = {"globalZone": True} | {k: v for k, v in spelled.items() if k not in of_zones}
         for side in _SIDES:
             spelled |= side.spell(state)
         return spelled
@@ -269,7 +300,10 @@ class _Work:
     def plan(self) -> Plan:
         """Everything in order."""
         job, design, zone = self._job, self._design, self._zone
-        plan: list[Step] = [*_ipfilter_steps(self._now), *steps.clear_incomplete_steps(design.name, zone)]
+        plan: list[Step] = [
+            *equipment.ipfilter_steps(self._now),
+            *steps.clear_incomplete_steps(design.name, zone),
+        ]
         plan += job.before
         # What goes stays in the configuration until it is gone: a run that is cut off knows of it.
         plan += self._configure(self._retired, zone)
@@ -285,7 +319,6 @@ class _Work:
         plan += self._retire()
         plan += zap_records.router_steps(
             design.name,
-            design.zonepath,
             [n.record for n in design.networks],
             [address.ip for address in design.public.addresses],
             self._now,
@@ -320,7 +353,7 @@ class _Work:
     def _install(self) -> list[Step]:
         design, zone, distribution = self._design, self._zone, self._now.distribution
         if self._live:
-            return _directory_steps(design, distribution) if self._serves_anew() else []
+            return equipment.directory_steps(design, distribution) if self._serves_anew() else []
         packages = (distribution.ipfilter_package, distribution.dnsmasq.package)
         options = distribution.router_install((*packages, *design.settings.packages))
         return [
@@ -340,6 +373,9 @@ class _Work:
         if not self._live:
             contents[distribution.dnsmasq.config.lstrip("/")] = render.name_server(design, distribution)
             contents[f"{distribution.dnsmasq.config.lstrip('/')}.old"] = None
+            contents[ndpd.FORMER] = None
+        else:
+            del contents[ndpd.CONFIG]
         kept = {f"etc/{kind}.{n.vnic}" for n in self._retired for kind in ("hostname", "hostname6")}
         for path in zone.files if zone else ():
             if path.startswith(("etc/hostname.", "etc/hostname6.")) and path not in kept:
@@ -370,6 +406,7 @@ class _Work:
             *self._packages(),
             *self._rules(),
             *services.mend_steps(design, zone, distribution),
+            *services.advertisement_steps(design, zone),
             *services.name_server_steps(design, zone, distribution),
             *self._job.live,
         ]
@@ -386,8 +423,9 @@ class _Work:
         for kind, what, rules in (
             (fragments.NAT, "address translation", render.nat_rules(design)),
             (fragments.FILTER, "packet filter", render.filter_rules(design)),
+            (fragments.FILTER6, "packet filter for IPv6", render.filter6_rules(design)),
         ):
-            found += _fragment_steps(kind, what, rules, design, zone)
+            found += equipment.rules_steps(kind, what, rules, design, zone)
         return found
 
     def _retire(self) -> list[Step]:
@@ -412,22 +450,6 @@ class _Work:
         ]
 
 
-def _ipfilter_steps(now: Snapshot) -> list[Step]:
-    """A zone gets copies of the global zone's devices: the package must be there before it boots."""
-    if now.ipfilter_installed:
-        return []
-    package = now.distribution.ipfilter_package
-    return [
-        Step(
-            f"installing package {package} in the global zone",
-            now.distribution.install_package(package),
-            done=sh("[ -x /usr/sbin/ipnat ]"),
-            timeout=steps.INSTALL_LIMIT,
-            remedy=f"see that the host's package repositories offer {package}, then run again",
-        )
-    ]
-
-
 def _equipment_steps(design: Design, distribution: Distribution) -> list[Step]:
     """Never trust a package manager's exit status: look whether the programs are there."""
     package = distribution.dnsmasq
@@ -446,24 +468,8 @@ done
             sh(script, design.root, *words),
             remedy="see that the host's package repositories offer the package, then run again",
         ),
-        *_directory_steps(design, distribution),
+        *equipment.directory_steps(design, distribution),
         Step(f"letting zone {design.name} use DNS", files.use_dns(design.root)),
-    ]
-
-
-def _directory_steps(design: Design, distribution: Distribution) -> list[Step]:
-    package = distribution.dnsmasq
-    leases = package.lease_file.rsplit("/", 1)[0]
-    script = """
-mkdir -p "$1$2" "$1$3" && { [ -d "$1$4" ] || { mkdir -p "$1$4" && chown "$5" "$1$4"; }; }
-"""
-    words = (design.root, dnsmasq.HOSTS_DIRECTORY, dnsmasq.NAMES_DIRECTORY, leases)
-    return [
-        Step(
-            f"preparing the directories of dnsmasq in zone {design.name}",
-            sh(script, *words, str(package.uid)),
-            done=sh('[ -d "$1$2" ] && [ -d "$1$3" ] && [ -d "$1$4" ]', *words),
-        )
     ]
 
 
@@ -522,39 +528,6 @@ def _former_rules_steps(design: Design, zone: ZoneSeen) -> list[Step]:
         Step(
             f"making room for the rules of several owners in zone {design.name}",
             files.remove_zone_file(design.root, path),
-        )
-    ]
-
-
-def _fragment_steps(
-    kind: fragments.Rules, what: str, rules: list[str], design: Design, zone: ZoneSeen | None
-) -> list[Step]:
-    name, root, own = design.name, design.root, fragments.ROUTER
-    seen = zone.files if zone else {}
-    present = fragments.read(seen, kind)
-    remedy = f"look at {root}/{kind.config}, where an administrator may have written"
-    if not rules:
-        if own not in present:
-            return []
-        return [
-            Step(
-                f"removing the router's rules of {what} in zone {name}",
-                fragments.remove(kind, name, root, own),
-                done=fragments.absent(kind, name, root, own),
-                timeout=RULES_LIMIT,
-                remedy=remedy,
-            )
-        ]
-    lost = fragments.missing(kind, own, seen, zone.live if zone else {})
-    if present.get(own) == tuple(rules) and not lost:
-        return []
-    return [
-        Step(
-            f"setting the router's rules of {what} in zone {name}",
-            fragments.put(kind, name, root, own, rules),
-            done=fragments.in_force(kind, name, root, own, rules),
-            timeout=RULES_LIMIT,
-            remedy=remedy,
         )
     ]
 

@@ -52,6 +52,15 @@ def refuse_incomplete(zone: ZoneSeen) -> None:
         )
 
 
+def refuse_router_of_zap(zone: ZoneSeen) -> None:
+    """Refuse to import a router that zap made: what it needs to go on working is written by zap."""
+    if zone.networks and not zone.is_router:
+        raise Refused(
+            f"zone {zone.name} is a router that zap made, and stays in its hands: zones are put behind it "
+            f"by their address, or with router: {zone.name}"
+        )
+
+
 def refuse_unknown_state(zone: ZoneSeen) -> None:
     """Refuse to change a zone in a state of which we do not know what it means."""
     if not zone.listed.understood:
@@ -185,7 +194,7 @@ def vnic_steps(
     """
     steps: list[Step] = []
     link = now.link_of(zone, name) if zone else now.links.get(name)
-    if link and (link.over != over or link.vid != vid or (mac and link.mac != mac)):
+    if link and (link.over not in ("", over) or link.vid != vid or (mac and link.mac != mac)):
         steps += delete_vnic_steps(name)
         link = None
     if link is None:

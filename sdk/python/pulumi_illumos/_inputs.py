@@ -2896,7 +2896,7 @@ class ZoneUserArgsDict(TypedDict):
     """
     password_hash: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    Hash of the password as in shadow(5): make it with `openssl passwd -6`, and give it as a secret. Default: a new user has no password, and logs in with a key.
+    Hash of the password as in shadow(5): make it with `openssl passwd -6`. Default: a new user has no password, and logs in with a key.
     """
     profiles: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
     """
@@ -2941,7 +2941,7 @@ class ZoneUserArgs:
         :param pulumi.Input[_builtins.bool] from_host: Whether a new user gets number, primary group, comment, shell and password of the host's user of that name, where they are not given. What changes on the host later is not followed.
         :param pulumi.Input[_builtins.str] group: Name or number of the primary group; one that is missing in the zone is made. Default: `other`, number 1.
         :param pulumi.Input[_builtins.str] home: Home directory; it is made. Default: `/export/home/NAME`.
-        :param pulumi.Input[_builtins.str] password_hash: Hash of the password as in shadow(5): make it with `openssl passwd -6`, and give it as a secret. Default: a new user has no password, and logs in with a key.
+        :param pulumi.Input[_builtins.str] password_hash: Hash of the password as in shadow(5): make it with `openssl passwd -6`. Default: a new user has no password, and logs in with a key.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] profiles: Rights profiles, such as `Network Management`. Default: they are left alone.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] roles: Roles that the user may take. Default: they are left alone.
         :param pulumi.Input[_builtins.str] shell: Login shell. Default: `/bin/sh`.
@@ -3036,7 +3036,7 @@ class ZoneUserArgs:
     @pulumi.getter(name="passwordHash")
     def password_hash(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        Hash of the password as in shadow(5): make it with `openssl passwd -6`, and give it as a secret. Default: a new user has no password, and logs in with a key.
+        Hash of the password as in shadow(5): make it with `openssl passwd -6`. Default: a new user has no password, and logs in with a key.
         """
         return pulumi.get(self, "password_hash")
 

@@ -97,7 +97,7 @@ class ZoneArgs:
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] dns_servers: Name servers. Default: the router's address behind a router, else the host's.
         :param pulumi.Input[Sequence[pulumi.Input['ZoneFileArgs']]] files: Files inside. Files that were made and are dropped from the program are removed; those that were there before stay as they are. Default: none.
         :param pulumi.Input[Sequence[pulumi.Input['FileSystemArgs']]] filesystems: File systems that are mounted in the zone.
-        :param pulumi.Input[_builtins.str] first_boot_script: A script that runs once, as root, when the zone boots for the first time: a shell script, or what its first line `#!` names. What it prints goes to `/var/log/pulumi-illumos-first-boot.log` in the zone; when it fails, the zone is reported with the end of that. It counts when the zone is installed: to change it later does nothing.
+        :param pulumi.Input[_builtins.str] first_boot_script: A script that runs once, as root, when the zone boots for the first time: a shell script, or what its first line `#!` names. What it prints goes to `/var/log/pulumi-illumos-first-boot.log` in the zone; when it fails, the zone is reported with the end of that: so it should print no secrets. It counts when the zone is installed: to change it later does nothing.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] fs_allowed: Types of file systems that may be mounted in the zone. Default: the brand's; what the configuration has is left alone.
         :param pulumi.Input[_builtins.str] guest_password: Password, or its hash, of the default user of a virtual machine's image. It counts at the guest's first boot. It is kept in a file that only the host's root can read.
         :param pulumi.Input[_builtins.str] host: The host to make it on: an alias from the SSH configuration, `name` or `user@name:port`. Default: the provider's host.
@@ -457,7 +457,7 @@ class ZoneArgs:
     @pulumi.getter(name="firstBootScript")
     def first_boot_script(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        A script that runs once, as root, when the zone boots for the first time: a shell script, or what its first line `#!` names. What it prints goes to `/var/log/pulumi-illumos-first-boot.log` in the zone; when it fails, the zone is reported with the end of that. It counts when the zone is installed: to change it later does nothing.
+        A script that runs once, as root, when the zone boots for the first time: a shell script, or what its first line `#!` names. What it prints goes to `/var/log/pulumi-illumos-first-boot.log` in the zone; when it fails, the zone is reported with the end of that: so it should print no secrets. It counts when the zone is installed: to change it later does nothing.
         """
         return pulumi.get(self, "first_boot_script")
 
@@ -1073,7 +1073,7 @@ class Zone(pulumi.CustomResource):
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] dns_servers: Name servers. Default: the router's address behind a router, else the host's.
         :param pulumi.Input[Sequence[pulumi.Input[Union['ZoneFileArgs', 'ZoneFileArgsDict']]]] files: Files inside. Files that were made and are dropped from the program are removed; those that were there before stay as they are. Default: none.
         :param pulumi.Input[Sequence[pulumi.Input[Union['FileSystemArgs', 'FileSystemArgsDict', 'outputs.FileSystem']]]] filesystems: File systems that are mounted in the zone.
-        :param pulumi.Input[_builtins.str] first_boot_script: A script that runs once, as root, when the zone boots for the first time: a shell script, or what its first line `#!` names. What it prints goes to `/var/log/pulumi-illumos-first-boot.log` in the zone; when it fails, the zone is reported with the end of that. It counts when the zone is installed: to change it later does nothing.
+        :param pulumi.Input[_builtins.str] first_boot_script: A script that runs once, as root, when the zone boots for the first time: a shell script, or what its first line `#!` names. What it prints goes to `/var/log/pulumi-illumos-first-boot.log` in the zone; when it fails, the zone is reported with the end of that: so it should print no secrets. It counts when the zone is installed: to change it later does nothing.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] fs_allowed: Types of file systems that may be mounted in the zone. Default: the brand's; what the configuration has is left alone.
         :param pulumi.Input[_builtins.str] guest_password: Password, or its hash, of the default user of a virtual machine's image. It counts at the guest's first boot. It is kept in a file that only the host's root can read.
         :param pulumi.Input[_builtins.str] host: The host to make it on: an alias from the SSH configuration, `name` or `user@name:port`. Default: the provider's host.

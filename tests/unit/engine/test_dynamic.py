@@ -212,8 +212,14 @@ def test_properties_are_written_in_snake_case_and_travel_in_camel_case() -> None
             networks=[{"subnet": "10.10.0.0/24"}],
             connection={"host": "gz1", "private_key": "KEY"},
         )
+        ingress = dynamic.Ingress(
+            "shop", router="gw", port=443, backends=[{"target": "web", "port": 80}], tls={"key": "KEY"}
+        )
         return pulumi.Output.all(
-            router.public_address, router.networks, router.connection.is_secret()
+            router.public_address,
+            router.networks,
+            router.connection.is_secret(),
+            vars(ingress)["tls"].is_secret(),
         ).apply(lambda values: seen.update(values=values))
 
     def run() -> None:
@@ -226,7 +232,7 @@ def test_properties_are_written_in_snake_case_and_travel_in_camel_case() -> None
     assert declared["publicAddress"] == "192.0.2.100"
     assert declared["__owner"] == "urn:pulumi:dev::site::pulumi-python:dynamic/illumos:RouterZone::gw"
     assert "KEY" not in json.dumps({k: v for k, v in declared.items() if k != "connection"})
-    assert seen["values"] == ["192.0.2.100", [{"shared_vnic": "gw_s0"}], True]
+    assert seen["values"] == ["192.0.2.100", [{"shared_vnic": "gw_s0"}], True, True]
 
 
 def test_a_misspelled_property_is_told_at_once() -> None:

@@ -282,6 +282,17 @@ async def test_a_preview_passes_warnings_on(operations: Operations) -> None:
     assert ear.warnings == ["box is very large"]
 
 
+async def test_a_preview_takes_the_steps_that_only_ask(operations: Operations, hosts: FakeHosts) -> None:
+    await operations.preview_create(BOX, box(memory="1K"), OWNER)
+    assert (hosts.applied, hosts.world) == (["looking for room for box box0"], {})
+    hosts.fail = "looking for room"
+    with pytest.raises(StepFailed, match="looking for room for box box0"):
+        await operations.preview_create(BOX, box(memory="1K"), OWNER)
+    made = await operations.create(BOX, box(), OWNER)
+    with pytest.raises(StepFailed, match="looking for room for box box0"):
+        await operations.preview_update(BOX, "gz1/box0", Bag(made.outputs), box(memory="1K"), OWNER)
+
+
 async def test_a_preview_with_unknown_inputs_asks_no_host(operations: Operations, hosts: FakeHosts) -> None:
     news = Bag({"name": "box0", "size": "2048"}, frozenset({"brand", "ports[0].label"}))
     made = await operations.preview_create(BOX, news, OWNER)

@@ -92,6 +92,8 @@ class BoxKind(Kind[BoxInputs, BoxOutputs]):
         if wanted.peer and now[wanted.peer.rsplit("/", 1)[-1]].get("size", 0) < wanted.size:
             raise Refused(f"box {wanted.peer.rsplit('/', 1)[-1]} is smaller than that", "size")
         steps = []
+        if wanted.memory is not None and (box is None or box.get("memory") != wanted.memory):
+            steps.append(Step(f"looking for room for box {name}", Command(("/usr/bin/look",)), asks=True))
         if box is None:
             steps.append(_step(f"making box {name}", name, {"owner": owner.urn, "sealed": False}))
         fields = {
@@ -241,7 +243,7 @@ class FakeHosts:
     def _carry_out(self, world: World, command: Command) -> None:
         if command.argv[0] == "/usr/bin/remove":
             world.pop(command.argv[1], None)
-        else:
+        elif command.argv[0] == "/usr/bin/set":
             world.setdefault(command.argv[1], {}).update(json.loads(command.stdin or "{}"))
 
     async def close(self) -> None:

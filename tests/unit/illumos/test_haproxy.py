@@ -140,5 +140,5 @@ def test_the_package_is_installed_inside_the_zone(distribution):
     command = haproxy.install("gw", package, distribution.install_package(package.package))
     words = command.argv[4:]
     assert words[:4] == ("gw", "/usr/sbin/zlogin", "-S", "gw")
-    assert words[7:11] == ("-s", "--", package.program, package.package)
+    assert words[5:9] == ("-s", "--", package.program, package.package)
     assert words[-1] == package.package

@@ -2,6 +2,7 @@
 
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +36,7 @@ def test_zoneadm_list_is_read_with_any_number_of_columns():
         "-:tmp_9:incomplete:/zones/tmp_9:77c5a0b1-9a4e-4be0-8f6e-2d0d7a4f0c22:sparse:excl:-:R:none:\n"
     )
     assert list(listed) == ["db-01", "web.blue", "tmp_9"]
+    assert [zone.id for zone in listed.values()] == ["-", "7", "-"]
     assert listed["web.blue"].zonepath == "/pool:a/zones/web.blue"
     assert listed["db-01"].uuid == ""
     assert listed["tmp_9"].state == "incomplete"
@@ -163,8 +165,9 @@ def _added(name, value):
     return zonecfg.add_resource(zonecfg.attribute(name, value))
 
 
-def test_values_that_need_it_are_quoted():
-    assert 'set value="LWMgMSAtbSA0Zw=="' in _added("a", "LWMgMSAtbSA0Zw==")
+@pytest.mark.parametrize("value", ["cmVnaXN0cnk=", "LWMgMSAtbSA0Zw=="])
+def test_values_that_need_it_are_quoted(value):
+    assert f'set value="{value}"' in _added("a", value)
 
 
 def test_a_command_file_ends_with_a_line_feed():

@@ -89,7 +89,6 @@ ROUTER_FAULTS = [
             ({"leaseTime": "soon"}, "leaseTime", "lease time"),
             ({"leaseTime": "90s"}, "leaseTime", "two minutes"),
             ({"subnet6": "2001:db8::/48"}, "subnet6", "/64"),
-            ({"subnet6": "2001:db8::/64", "isolated": True}, "subnet6", "not filtered"),
             ({"subnet6": "2001:db8::/64", "mtu": 1000}, "mtu", "1280"),
         )
     ),

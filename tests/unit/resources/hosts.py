@@ -150,12 +150,24 @@ class FakeHost:
         self.zones.append(f"-:{name}:{state}:/zones/{name}::{brand}:{ip_type}")
         text = f"#zone {name}\n" + "".join(f"\t{line}\n" for line in config.splitlines())
         text += f"#memory \n#root /zones/{name}/root\n"
-        for path, content in (files or {}).items():
-            text += f"#file {path}\n" + "".join(f"\t{line}\n" for line in content.splitlines())
-        for what, content in (live or {}).items():
-            text += f"#live {what}\n" + "".join(f"\t{line}\n" for line in content.splitlines())
-        for what, content in (kept or {}).items():
-            text += f"#kept {what}\n" + "".join(f"\t{line}\n" for line in content.splitlines())
+        for what, contents in (("file", files), ("live", live), ("kept", kept)):
+            text += _sections(what, contents or {})
+        for fmri, value in (services or {}).items():
+            text += f"#service {value} {fmri}\n"
+        self.configurations.append(text)
+        return self
+
+    def global_zone(
+        self,
+        records: str = "",
+        files: dict[str, str] | None = None,
+        services: dict[str, str] | None = None,
+        live: dict[str, str] | None = None,
+        name: str = "gw",
+    ) -> FakeHost:
+        """What a router called gw has, or would find, in the global zone."""
+        text = f"#router {name}\n" + "".join(f"\t{line}\n" for line in records.splitlines())
+        text += _sections("file", files or {}) + _sections("live", {"forwarding": "off"} | (live or {}))
         for fmri, value in (services or {}).items():
             text += f"#service {value} {fmri}\n"
         self.configurations.append(text)
@@ -204,6 +216,13 @@ class FakeHost:
         }
         assert set(text) == set(probes("x")), "every probe has an answer here"
         return Snapshot.parse({name: Completed(0, out, "") for name, out in text.items()})
+
+
+def _sections(what: str, contents: dict[str, str]) -> str:
+    return "".join(
+        f"#{what} {name}\n" + "".join(f"\t{line}\n" for line in text.splitlines())
+        for name, text in contents.items()
+    )
 
 
 def plan(kind, raw, host, owner=OWNER, update=False):

@@ -65,7 +65,7 @@ def after(steps, files=None):
 
 
 def with_ingresses(*inputs, owner=OWNER):
-    files = {}
+    files: dict[str, str] = {}
     for raw in inputs:
         files = after(plan(INGRESS, raw, host(files), owner), files)
     return files
@@ -240,7 +240,7 @@ def test_an_ingress_of_another_resource_is_refused():
 
 FULL = SHOP | {
     "port": 8443,
-    "hostnames": ["shop.example.org", "*.shop.example.org"],
+    "hostnames": ["*.shop.example.org", "shop.example.org"],
     "balance": "leastconn",
     "sendProxy": True,
     "healthCheck": {"path": "/healthz", "hostname": "x.example.org", "expect": "204", "interval": 2},
@@ -257,10 +257,7 @@ def test_what_was_made_is_read_back_and_spelled_as_it_was_written():
     assert differences(FULL, state) == []
     assert state.url == "http://shop.example.org:8443/"
     assert [str(backend.address) for backend in state.backends] == ["10.9.1.5", "10.9.1.7"]
-    spelled = INGRESS.spell(state)
-    assert spelled | {"hostnames": sorted(spelled["hostnames"])} == FULL | {
-        "hostnames": sorted(FULL["hostnames"])
-    }
+    assert INGRESS.spell(state) == FULL
     assert INGRESS.spell(read(with_ingresses(SHOP))) == SHOP
     tcp = SHOP | {"mode": "tcp", "hostnames": []}
     assert read(with_ingresses(tcp)).url is None

@@ -85,6 +85,7 @@ def test_an_etherstub_that_carries_vnics_is_not_deleted_and_they_are_named():
 def test_a_zone_is_found_its_network_from_its_address_alone():
     steps = plan(ZONE, WEB, FakeHost().router())
     assert says(steps) == [
+        "seeing that 10.9.1.20 is free on lan0",
         "configuring zone web",
         "creating vnic web_0 over lan0",
         "installing zone web",

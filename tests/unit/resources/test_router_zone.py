@@ -359,6 +359,45 @@ def test_ipv6_is_announced_by_the_systems_daemon():
     assert {"enabling ipv6-forwarding in zone gw", "enabling ndp in zone gw"} <= set(says(steps))
 
 
+def test_ipv6_is_filtered_like_ipv4():
+    networks = [
+        {"subnet": "10.10.0.0/24", "subnet6": "2001:db8:10::/64"},
+        {"subnet": "10.20.0.0/24", "subnet6": "2001:db8:20::/64", "isolated": True},
+        {"subnet": "10.30.0.0/24"},
+    ]
+    apart = [
+        "block in on gw_1 from any to 2001:db8:20::/64",
+        "block in on gw_2 from any to 2001:db8:10::/64",
+        "block in on gw_3 from any to 2001:db8:20::/64",
+    ]
+    start = ["block in on gw_0 from any to any", "pass out quick on gw_0 from any to any keep state"]
+    end = ["pass in quick on gw_0 proto ipv6-icmp from any to any"]
+    assert rules("packet filter for IPv6", networks=networks) == [*start, *apart, *end]
+
+    # A rule without addresses holds for both; neighbours go on telling each other of themselves.
+    general = {"action": "block", "on": "10.10.0.0/24"}
+    only_four = [{**general, "destination": "10.20.0.5"}, {**general, "protocol": "icmp"}]
+    found = rules("packet filter for IPv6", networks=networks, firewall={"rules": [general, *only_four]})
+    assert found[-2:] == ["block in quick on gw_1 from any to any", *end]
+    assert "pass in quick proto ipv6-icmp from any to ff02::/16" in found[:-2]
+
+    with pytest.raises(StopIteration):
+        rules("packet filter for IPv6", networks=networks[2:])
+    with pytest.raises(StopIteration):
+        rules("packet filter for IPv6", networks=networks, firewall={"enabled": False})
+
+
+def test_announcing_another_prefix_in_a_running_zone_is_one_step():
+    (step,) = [s for s in changed(networks=[LAN | {"subnet6": "2001:db8:9::/64"}]) if "advert" in s.say]
+    assert step.say == "changing the router advertisements of zone gw"
+    assert "prefix 2001:db8:9::/64 gw_1" in step.run.stdin
+    # What was cut off between the file and the daemon is seen, and done again.
+    found, properties, host = drift(files={"etc/inet/ndpd.conf.old": ""})
+    assert found == ["a change of /etc/inet/ndpd.conf was cut off"]
+    assert properties == ["drift"]
+    assert says(changed(host)) == ["changing the router advertisements of zone gw"]
+
+
 def test_a_shared_ip_zone_is_named_and_has_no_reservation():
     host = FakeHost().router(whole=True)
     steps = plan(ZONE, {"name": "old", "address": "10.9.1.7", "ipType": "shared"}, host)

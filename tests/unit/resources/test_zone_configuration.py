@@ -118,6 +118,38 @@ def test_dedicated_cpus_need_a_reboot_and_have_one_meaning(spelling):
     assert "booting zone box" in says(steps)
 
 
+BY_HAND = """\
+add capped-memory
+set physical=1G
+end
+add rctl
+set name=zone.max-swap
+add value (priv=privileged,limit=2147483648,action=deny)
+end
+""" + CAP.replace('"', "")
+
+
+@pytest.mark.parametrize("memory", ["1G", "1024M", "1073741824"])
+@pytest.mark.parametrize("swap", ["2G", "2048m"])
+def test_caps_that_were_made_by_hand_are_read_whatever_they_are_called(memory, swap):
+    limits = {"memory": memory, "swap": swap, "cpus": 1.5}
+    assert differing(BOX | limits, box(BY_HAND)) == []
+    assert plan(ZONE, BOX | limits, box(BY_HAND), update=True) == ()
+
+
+def test_a_cap_that_was_raised_by_hand_is_a_difference():
+    limits = {"memory": "1G", "swap": "2G", "cpus": 1.5}
+    assert differing(BOX | limits, box(BY_HAND.replace("limit=150", "limit=200"))) == ["cpus"]
+
+
+def test_another_memory_cap_leaves_the_other_caps_alone():
+    steps = plan(ZONE, BOX | {"memory": "3G", "swap": "2G", "cpus": 1.5}, box(BY_HAND), update=True)
+    sent = text_of(steps)
+    assert "3221225472" in sent or "3G" in sent
+    assert "zone.max-swap" not in sent
+    assert "zone.cpu-cap" not in sent
+
+
 # Settings ----------------------------------------------------------------------------------------
 
 

@@ -359,6 +359,33 @@ def test_a_time_zone_that_the_host_does_not_know_is_refused():
 # Removal -----------------------------------------------------------------------------------------
 
 
+BARE = {"name": "web", "nics": []}
+
+
+@pytest.mark.parametrize(
+    ("state", "config", "written"),
+    [
+        ("installed", CONFIG, True),
+        ("running", CONFIG, False),
+        ("installed", CONFIG.partition("add attr")[0], False),
+    ],
+    ids=["a create that was cut off", "a zone that has booted", "a zone that was made by hand"],
+)
+def test_name_servers_that_nobody_asked_for_are_only_written_before_the_first_boot(state, config, written):
+    here = FakeHost(OMNIOS).zone("web", state, config)
+    steps = plan(ZONE, BARE, here, update=True)
+    assert ("writing /etc/resolv.conf in zone web" in says(steps)) == written
+    assert "writing /etc/nodename in zone web" not in says(steps)
+
+
+def test_the_last_of_domain_and_search_counts():
+    both = {"etc/resolv.conf": "search a.example b.example\ndomain lan.example\nnameserver 192.0.2.53\n"}
+    state = state_of(host(files=both))
+    assert (state.dns_domain, state.dns_search) == ("lan.example", [])
+    assert ZONE.spell(state)["dnsDomain"] == "lan.example"
+    assert "dnsSearch" not in ZONE.spell(state)
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_a_removal_forgets_what_was_made(there):
     here = host()

@@ -12,7 +12,7 @@ from pulumi_illumos_provider.model.base import Change, check
 from pulumi_illumos_provider.model.values import format_bandwidth, parse_bandwidth
 from pulumi_illumos_provider.model.zone import ZoneInputs
 
-from .hosts import OMNIOS, OWNER, TRIBBLIX, ZONE, FakeHost, plan, says, text_of
+from .hosts import OMNIOS, OWNER, ROUTER, TRIBBLIX, ZONE, FakeHost, plan, says, text_of
 from .test_plans import WEB, WEB_CONFIG, WEB_FILES, with_web
 
 HEAD = "create -b\nset zonepath=/zones/web\nset brand=BRAND\nset autoboot=true\nset ip-type=exclusive\n"
@@ -226,10 +226,31 @@ def test_the_gateway_can_be_left_out():
     assert "defrouter" not in text_of(fresh({"router": "gw", "address": "10.9.1.20", "gateway": "none"}))
 
 
-def test_a_new_address_on_the_hosts_own_network_is_tried_first():
-    assert says(plan(ZONE, {"name": "web", "address": "192.0.2.150"}, FakeHost()))[0] == (
-        "seeing that 192.0.2.150 is free on igb0"
-    )
+def questions(address, host):
+    """What a preview asks of the host for a new zone, once it knows the plan."""
+    return [step for step in plan(ZONE, {"name": "web", "address": address}, host) if step.asks]
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "asked_by"),
+    [
+        ("192.0.2.150", FakeHost(), "/bin/sh"),
+        ("10.9.1.20", FakeHost().router(), "/usr/sbin/zlogin -S gw /bin/sh"),
+    ],
+)
+def test_whether_a_machine_answers_at_a_new_address_is_asked_in_its_network(address, host, asked_by):
+    (step,) = questions(address, host)
+    assert says(plan(ZONE, {"name": "web", "address": address}, host))[0] == step.say
+    assert step.say.startswith(f"seeing that {address} is free on ")
+    assert " ".join(step.run.argv).startswith(asked_by)
+
+
+def test_behind_a_router_that_is_halted_nobody_can_be_asked():
+    assert questions("10.9.1.20", FakeHost().router(state="installed")) == []
+
+
+def test_an_address_that_a_zone_has_is_not_asked_for_again():
+    assert not any(step.asks for step in plan(ZONE, {**WEB, "autoboot": False}, with_web(), update=True))
 
 
 # On demand ----------------------------------------------------------------------------------------
@@ -360,7 +381,7 @@ def hand_made(*nets, vnics=("web1n0",), over="lan0", files=None):
     for vnic in vnics:
         host.vnic(vnic, over, "web")
     text = config(*nets, owned=False)
-    return host.zone("web", "running", text, {"etc/nodename": "web\n", **(files or {})})
+    return host.zone("web", "running", text, files)
 
 
 HAND_MADE = {
@@ -393,6 +414,19 @@ HAND_MADE = {
         vnics=("net0", "web7"),
     ),
     "no network": hand_made(),
+    "with files that say what is usual": hand_made(
+        net("allowed-address=10.9.1.20/24", "physical=web1n0", "defrouter=10.9.1.254"),
+        files={
+            "etc/nodename": "web\n",
+            "etc/resolv.conf": "domain old.example\nsearch lan.example\nnameserver 10.9.1.254\n",
+            "etc/defaultrouter": "10.9.1.254\n",
+            "etc/inet/hosts": "10.9.1.9 db\n",
+        },
+    ),
+    "with a domain and no name server": hand_made(
+        net("allowed-address=10.9.1.20/24", "physical=web1n0"),
+        files={"etc/nodename": "www\n", "etc/resolv.conf": "domain lan.example\n"},
+    ),
 }
 
 
@@ -404,11 +438,12 @@ def test_an_imported_zone_previews_empty_and_an_update_leaves_its_nics_alone(hos
     assert [d.property for d in ZONE.differences(wanted, state)] == []
     raw["autoboot"] = False
     steps = ZONE.plan(ZoneInputs.model_validate(raw), host.snapshot(), OWNER, state).steps
+    # The router learns of it, and what is in the zone stays as it is.
+    in_the_zone = [say for say in says(steps) if not say.endswith("router zone gw")]
+    assert in_the_zone == ["changing the configuration of zone web"]
     text = text_of(steps)
     assert "set autoboot" in text
-    assert not any(
-        word in text for word in ("add net", "remove net", "create-vnic", "delete-vnic", "hostname")
-    )
+    assert not any(word in text for word in ("add net", "remove net"))
 
 
 def test_an_imported_zone_that_has_a_physical_link_to_itself_keeps_it():
@@ -548,6 +583,12 @@ def test_an_address_that_zap_gave_away_is_taken():
         plan(ZONE, {"name": "web", "address": "10.1.2.9"}, zap_host())
 
 
+@pytest.mark.parametrize("kind", [ZONE, ROUTER])
+def test_a_router_that_zap_made_is_not_imported(kind):
+    with pytest.raises(Refused, match=r"router that zap made.*with router: zgw"):
+        kind.importable("zgw", zap_host().snapshot())
+
+
 def test_without_zap_there_are_no_records():
     steps = plan(ZONE, WEB, FakeHost(OMNIOS).router())
     assert not any("zap" in say for say in says(steps))
@@ -572,3 +613,60 @@ def test_records_that_lack_something_are_left_out():
 )
 def test_zap_knows_networks_of_whole_octets_with_the_router_at_one(subnet, gateway, name):
     assert zap_records.short_name(IPv4Network(subnet), IPv4Address(gateway)) == name
+
+
+# As hosts print it --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spelling", ["02:08:20:0A:B0:0C", "2:8:20:a:b0:c", "02-08-20-0a-b0-0c"])
+def test_a_mac_address_has_no_spelling(spelling):
+    host = FakeHost().router()
+    host.links.append("web_0:vnic:9000:lan0")
+    host.vnics.append("web_0:lan0:2\\:8\\:20\\:a\\:b0\\:c:0")
+    host.properties += ["web_0:zone:web", "web_0:allowed-ips:10.9.1.20"]
+    at = net("allowed-address=10.9.1.20/24", "physical=web_0", "defrouter=10.9.1.254")
+    host.zone("web", "running", config(at), WEB_FILES)
+    nic = {"router": "gw", "address": "10.9.1.20", "mac": spelling}
+    assert differences({"nics": [nic]}, host) == []
+    text = text_of(plan(ZONE, {"name": "web", "nics": [nic]}, host, update=True))
+    assert "create-vnic" not in text
+    assert "delete-vnic" not in text
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"address": "10.9.1.20", "router": "gw"},
+        {"nics": [{"etherstub": "lan0", "address": "10.9.1.20"}]},
+    ],
+)
+def test_a_lower_link_that_cannot_be_told_is_not_another_one(raw):
+    host = with_web()
+    host.links = [line.replace("web_0:vnic:9000:lan0", "web_0:vnic:9000:?") for line in host.links]
+    host.vnics = [line.replace("web_0:lan0:", "web_0:?:") for line in host.vnics]
+    assert differences(raw, host) == []
+    steps = plan(ZONE, {"name": "web", **raw, "autoboot": False}, host, update=True)
+    assert not any("vnic" in say or "shutting down" in say for say in says(steps))
+
+
+FIREWALL = "4402--edge-7.pop3.example.net"
+
+
+def test_a_zone_with_a_sites_own_name_empty_fields_and_free_properties():
+    host = branded("bhyve").vnic("edge7_ext0", "igb0", FIREWALL)
+    text = HEAD.replace("BRAND", "bhyve") + "set bootargs=\nset limitpriv=\n"
+    extra = [f'add property (name={n},value="{v}")' for n, v in FREE.items()]
+    at = net("physical=edge7_ext0", *extra)
+    host.zone(FIREWALL, "installed", text + at, brand="bhyve")
+    state = ZONE.read("gz", FIREWALL, host.snapshot())
+    assert (state.bootargs, state.nics[0].properties) == (None, FREE)
+    raw = ZONE.spell(state)
+    assert not {"bootargs", "limitpriv"} & set(raw)
+    assert ZONE.differences(ZoneInputs.model_validate(raw), state) == []
+    raw["autoboot"] = False
+    steps = ZONE.plan(ZoneInputs.model_validate(raw), host.snapshot(), OWNER, state).steps
+    assert "set autoboot" in text_of(steps)
+    assert not any(word in text_of(steps) for word in ("select net", "add net", "remove net"))
+
+
+FREE = {"promiscphys": "on", "allow_ip_spoofing": "true"}

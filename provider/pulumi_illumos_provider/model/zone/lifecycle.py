@@ -43,7 +43,7 @@ class LifecycleInputs(Properties):
     state: ZoneState = prop("Whether the zone is up.", default=ZoneState.RUNNING)
     wait_for: WaitFor | None = prop(
         "What to wait for after the zone was booted. Default: `multiUser` where the brand runs "
-        "illumos, else `running`.",
+        "illumos or Solaris, else `running`.",
         default=None,
     )
     wait_timeout: int | None = prop(

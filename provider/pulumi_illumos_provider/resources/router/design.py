@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from pulumi_illumos_provider.errors import Refused
 from pulumi_illumos_provider.illumos import names, records
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen, parse_resolvers
+from pulumi_illumos_provider.illumos.zlogin import GLOBAL
 from pulumi_illumos_provider.model.base import Properties
 from pulumi_illumos_provider.model.common import address_fault
 from pulumi_illumos_provider.model.router_zone import (
@@ -79,16 +80,25 @@ class Design:
     settings: RouterSettings
 
     @property
+    def in_global_zone(self) -> bool:
+        """Whether it is no zone of its own."""
+        return self.zonepath == "/"
+
+    @property
+    def zone(self) -> str:
+        """The zone that it is, or that it is in."""
+        return GLOBAL if self.in_global_zone else self.name
+
+    @property
     def root(self) -> str:
         """Its root directory, seen from the global zone."""
-        return f"{self.zonepath}/root"
+        return "" if self.in_global_zone else f"{self.zonepath}/root"
 
     @property
     def vnics(self) -> dict[str, str]:
-        """The zone's own vnics, and what each is over."""
-        return {self.public.vnic: self.public.link} | {
-            n.record.vnic: n.record.etherstub for n in self.networks
-        }
+        """The router's own vnics, and what each is over."""
+        public = {} if self.in_global_zone else {self.public.vnic: self.public.link}
+        return public | {n.record.vnic: n.record.etherstub for n in self.networks}
 
     @property
     def has_ipv6(self) -> bool:
@@ -128,9 +138,15 @@ def recorded(zone: ZoneSeen) -> Design | None:
         networks=tuple(
             Net(n, stored.networks.get(str(n.subnet), NetworkSettings())) for n in zone.networks
         ),
-        servers=tuple(parse_resolvers(zone.files.get("etc/resolv.conf", ""))),
+        servers=_servers(zone),
         settings=stored.router,
     )
+
+
+def _servers(zone: ZoneSeen) -> tuple[IPv4Address, ...]:
+    if zone.listed.is_global:
+        return tuple(map(IPv4Address, zone.config.attributes.get(records.SERVERS, "").split()))
+    return tuple(parse_resolvers(zone.files.get("etc/resolv.conf", "")))
 
 
 def attributes(design: Design, retired: tuple[records.Network, ...] = ()) -> dict[str, str]:
@@ -167,7 +183,7 @@ def work_out(wanted: RouterZoneInputs, zone: ZoneSeen | None, now: Snapshot) -> 
             "brand",
         )
     public = _public(wanted, now)
-    networks = _networks(wanted, zone, public, now)
+    networks = work_out_networks(wanted, zone, public, now)
     _refuse_lost_gateways(wanted, public)
     return Design(
         name=name,
@@ -182,10 +198,11 @@ def work_out(wanted: RouterZoneInputs, zone: ZoneSeen | None, now: Snapshot) -> 
 
 def _public(wanted: RouterZoneInputs, now: Snapshot) -> records.Public:
     link = _public_link(wanted, now)
-    address = _public_address(wanted.public_address, "publicAddress", link, wanted, now)
-    others = tuple(
+    asked, *others = wanted.all_public
+    address = _public_address(asked, "publicAddress", link, wanted, now)
+    further = tuple(
         _public_address(other, f"publicAddresses[{index}]", link, wanted, now)
-        for index, other in enumerate(wanted.public_addresses)
+        for index, other in enumerate(others)
     )
     gateway = wanted.gateway
     if gateway is None and now.default_route and now.default_route.gateway in address.network:
@@ -196,17 +213,18 @@ def _public(wanted: RouterZoneInputs, now: Snapshot) -> records.Public:
             "the network of the public address",
             "gateway",
         )
-    return records.Public(link, names.vnic(wanted.name or "", 0), address, gateway, others)
+    return records.Public(link, names.vnic(wanted.name or "", 0), address, gateway, further)
 
 
 def _public_link(wanted: RouterZoneInputs, now: Snapshot) -> str:
-    held = now.link_of_network(wanted.public_address.address)
+    asked = wanted.all_public[0].address
+    held = now.link_of_network(asked)
     link = wanted.public_link or (held[0] if held else None)
     if link is None and now.default_route:
         link = now.default_route.interface or None
     if link is None:
         raise Refused(
-            f"no link of the host leads to {wanted.public_address.address}: name one with publicLink",
+            f"no link of the host leads to {asked}: name one with publicLink",
             "publicAddress",
         )
     if link not in now.links:
@@ -237,9 +255,14 @@ def _public_address(
     return address
 
 
-def _networks(
+def work_out_networks(
     wanted: RouterZoneInputs, zone: ZoneSeen | None, public: records.Public, now: Snapshot
 ) -> tuple[Net, ...]:
+    """Work the networks of a router out; those that stay keep their links.
+
+    Raises:
+        Refused: one does not fit the host; names the property.
+    """
     name = wanted.name or ""
     kept = _kept(wanted.networks, zone)
     # A network that stays keeps its links: their names follow from a number that is never moved.
@@ -247,7 +270,7 @@ def _networks(
     numbers = iter(
         number
         for number in range(len(wanted.networks) + len(present) + 1)
-        if names.shared_vnic(name, number) not in {n.shared for n in present}
+        if names.vnic(name, number + 1) not in {n.vnic for n in present}
     )
     found = []
     for index, network in enumerate(wanted.networks):
@@ -325,8 +348,9 @@ def _refuse_overlap(
                 f"{address.network}, the public network of router zone {router.name}",
                 path,
             )
+    served = {n.vnic for n in now.zones[name].networks} if name in now.zones else set()
     for link, addresses in now.addresses.items():
-        for own in addresses:
+        for own in addresses if link not in served else ():
             what = f"{own.network}, the host's own network on {link}"
             _refuse_common(network.subnet, own.network, what, path)
     for address in public.addresses:

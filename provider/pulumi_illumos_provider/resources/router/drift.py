@@ -20,8 +20,9 @@ def found(design: Design, zone: ZoneSeen, now: Snapshot) -> list[str]:
     if not zone.files:
         return []
     seen = [*_files(design, zone, now.distribution)]
-    seen += _rules(fragments.NAT, render.nat_rules(design), zone)
-    seen += _rules(fragments.FILTER, render.filter_rules(design), zone)
+    seen += rules(fragments.NAT, render.nat_rules(design), zone)
+    seen += rules(fragments.FILTER, render.filter_rules(design), zone)
+    seen += rules(fragments.FILTER6, render.filter6_rules(design), zone)
     if steps.is_running(zone) and "addresses" in zone.live:
         seen += _live(design, zone, now)
     return seen
@@ -33,13 +34,15 @@ def _files(design: Design, zone: ZoneSeen, distribution: Distribution) -> Iterat
     for path, text in wanted.items():
         if path not in _TOLD_OTHERWISE and zone.files.get(path) != text:
             yield f"/{path} was changed" if path in zone.files else f"/{path} is missing"
-    if f"{config}.old" in zone.files:
-        yield f"a change of /{config} was cut off"
+    for path in (config, render.NDPD):
+        if f"{path}.old" in zone.files:
+            yield f"a change of /{path} was cut off"
 
 
-def _rules(kind: fragments.Rules, rules: Sequence[str], zone: ZoneSeen) -> Iterator[str]:
+def rules(kind: fragments.Rules, wanted: Sequence[str], zone: ZoneSeen) -> Iterator[str]:
+    """What is not as it should be of the router's own rules, in words."""
     own = fragments.read(zone.files, kind).get(fragments.ROUTER, ())
-    if own != tuple(rules):
+    if own != tuple(wanted):
         yield f"/{kind.directory}/{fragments.ROUTER} was changed"
     lost = fragments.missing(kind, fragments.ROUTER, zone.files, zone.live)
     yield from (f"not in force: {rule}" for rule in lost)

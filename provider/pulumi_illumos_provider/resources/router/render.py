@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from pulumi_illumos_provider.illumos import dnsmasq, ifconfig, ipfilter
+from pulumi_illumos_provider.illumos import dnsmasq, ifconfig, ipfilter, ndpd
 from pulumi_illumos_provider.illumos.distribution import Distribution
 from pulumi_illumos_provider.illumos.route import StaticRoute
 from pulumi_illumos_provider.model.router_values import Ports
@@ -12,7 +12,7 @@ from pulumi_illumos_provider.model.router_zone import PUBLIC_LINK, FirewallRule
 from pulumi_illumos_provider.resources import zone_steps as steps
 from pulumi_illumos_provider.resources.router.design import SETTINGS, Design, Net
 
-NDPD = "etc/inet/ndpd.conf"
+NDPD = ndpd.CONFIG
 
 
 def files(design: Design) -> dict[str, str | None]:
@@ -26,7 +26,7 @@ def files(design: Design) -> dict[str, str | None]:
         f"etc/hostname.{design.public.vnic}": ifconfig.hostname_file(design.public.addresses),
         "etc/defaultrouter": f"{design.public.gateway}\n" if design.public.gateway else None,
         SETTINGS: design.stored,
-        NDPD: _ndpd(design),
+        NDPD: advertisements(design),
         dnsmasq.RECORDS.lstrip("/"): dnsmasq.records_file(_records(design)),
     }
     for net in design.networks:
@@ -36,7 +36,7 @@ def files(design: Design) -> dict[str, str | None]:
     return contents
 
 
-def _ndpd(design: Design) -> str | None:
+def advertisements(design: Design) -> str | None:
     """``ndpd.conf``: routers announce the networks' prefixes (ndpd.conf(5))."""
     lines = []
     for net in design.networks:
@@ -95,20 +95,31 @@ def filter_rules(design: Design) -> list[str]:
     if not firewall.enabled:
         # Without any rule of either kind IPFilter's service would come up and stay off.
         return [] if nat_rules(design) else ["pass out from any to any"]
-    return ipfilter.filter_rules(
-        ipfilter.Wall(
-            link=design.public.vnic,
-            addresses=[address.ip for address in design.public.addresses],
-            sides=[
-                ipfilter.Side(n.record.vnic, n.record.subnet, n.settings.isolated) for n in design.networks
-            ],
-            inbound=[
-                ipfilter.Inbound(entry.protocol.value, _ends(entry.port), entry.source)
-                for entry in firewall.inbound
-            ],
-            rules=[_rule(rule, design) for rule in firewall.rules],
-            raw=firewall.raw_rules,
-        )
+    return ipfilter.filter_rules(_wall(design))
+
+
+def filter6_rules(design: Design) -> list[str]:
+    """The router's own rules of the packet filter for IPv6; none without IPv6, or without filter."""
+    if not design.settings.firewall.enabled or not design.has_ipv6:
+        return []
+    return ipfilter.filter6_rules(_wall(design))
+
+
+def _wall(design: Design) -> ipfilter.Wall:
+    firewall = design.settings.firewall
+    return ipfilter.Wall(
+        link=design.public.vnic,
+        addresses=[address.ip for address in design.public.addresses],
+        sides=[
+            ipfilter.Side(n.record.vnic, n.record.subnet, n.settings.isolated, n.settings.subnet6)
+            for n in design.networks
+        ],
+        inbound=[
+            ipfilter.Inbound(entry.protocol.value, _ends(entry.port), entry.source)
+            for entry in firewall.inbound
+        ],
+        rules=[_rule(rule, design) for rule in firewall.rules],
+        raw=firewall.raw_rules,
     )
 
 

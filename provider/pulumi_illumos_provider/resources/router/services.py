@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pulumi_illumos_provider.illumos import dnsmasq, smf
+from pulumi_illumos_provider.illumos import dnsmasq, ndpd, smf
 from pulumi_illumos_provider.illumos.distribution import Distribution
 from pulumi_illumos_provider.illumos.snapshot import ZoneSeen
+from pulumi_illumos_provider.illumos.zlogin import GLOBAL
 from pulumi_illumos_provider.plan import Step
 from pulumi_illumos_provider.resources import zone_steps as steps
 from pulumi_illumos_provider.resources.router import render
@@ -39,9 +40,9 @@ def states(design: Design, zone: ZoneSeen, distribution: Distribution) -> Mappin
 def enable_steps(design: Design, distribution: Distribution) -> list[Step]:
     """After a boot: have every service online."""
     return [
-        *([_policy_step(design.name)] if design.settings.firewall.enabled else []),
+        *([_policy_step(design.zone)] if design.settings.firewall.enabled else []),
         *(
-            _enable_step(design.name, service, fmri)
+            _enable_step(design.zone, service, fmri)
             for service, fmri in fmris(design, distribution).items()
         ),
     ]
@@ -49,7 +50,7 @@ def enable_steps(design: Design, distribution: Distribution) -> list[Step]:
 
 def mend_steps(design: Design, zone: ZoneSeen, distribution: Distribution) -> list[Step]:
     """In a running zone: put right what is not as it should be."""
-    name = design.name
+    name = design.zone
     online = states(design, zone, distribution)
     found = []
     if design.settings.firewall.enabled and policy(zone) != smf.CUSTOM:
@@ -67,16 +68,23 @@ def mend_steps(design: Design, zone: ZoneSeen, distribution: Distribution) -> li
                 remedy=_remedy(name, smf.FORWARDING),
             )
         )
-    if design.has_ipv6 and online["ndp"] == "online" and _ndpd_differs(design, zone):
-        found.append(
-            Step(
-                f"restarting router advertisements in zone {name}",
-                smf.restart(name, smf.ROUTER_ADVERTISEMENTS),
-                timeout=LIMIT,
-                remedy=_remedy(name, smf.ROUTER_ADVERTISEMENTS),
-            )
-        )
     return found
+
+
+def advertisement_steps(design: Design, zone: ZoneSeen) -> list[Step]:
+    """In a running zone: have the networks' prefixes announced, and no others."""
+    text = render.advertisements(design)
+    if zone.files.get(ndpd.CONFIG) == text and ndpd.FORMER not in zone.files:
+        return []
+    return [
+        Step(
+            f"changing the router advertisements of zone {design.zone}",
+            ndpd.replace_config(design.zone, design.root, text),
+            done=ndpd.runs_with(design.zone, design.root, text),
+            timeout=LIMIT,
+            remedy=_remedy(design.zone, smf.ROUTER_ADVERTISEMENTS),
+        )
+    ]
 
 
 def name_server_steps(design: Design, zone: ZoneSeen, distribution: Distribution) -> list[Step]:
@@ -88,11 +96,11 @@ def name_server_steps(design: Design, zone: ZoneSeen, distribution: Distribution
         return []
     return [
         Step(
-            f"changing the configuration of dnsmasq in zone {design.name}",
-            dnsmasq.replace_config(package, design.name, design.root, text),
-            done=dnsmasq.runs_with(package, design.name, design.root, text),
+            f"changing the configuration of dnsmasq in zone {design.zone}",
+            dnsmasq.replace_config(package, design.zone, design.root, text),
+            done=dnsmasq.runs_with(package, design.zone, design.root, text),
             timeout=LIMIT,
-            remedy=_remedy(design.name, package.fmri),
+            remedy=_remedy(design.zone, package.fmri),
         )
     ]
 
@@ -105,10 +113,6 @@ def forwarding_is_off(zone: ZoneSeen) -> bool:
 def policy(zone: ZoneSeen) -> str:
     """Where IPFilter's service takes the filter from."""
     return zone.live.get("policy", smf.CUSTOM).strip()
-
-
-def _ndpd_differs(design: Design, zone: ZoneSeen) -> bool:
-    return zone.files.get(render.NDPD) != render.files(design)[render.NDPD]
 
 
 def _policy_step(zone: str) -> Step:
@@ -131,4 +135,5 @@ def _enable_step(zone: str, service: str, fmri: str) -> Step:
 
 
 def _remedy(zone: str, fmri: str) -> str:
-    return f"look at it with svcs -z {zone} -xv {fmri}"
+    where = "" if zone == GLOBAL else f"-z {zone} "
+    return f"look at it with svcs {where}-xv {fmri}"

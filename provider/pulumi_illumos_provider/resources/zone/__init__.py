@@ -99,7 +99,7 @@ class ZoneKind(Kind[ZoneInputs, ZoneOutputs]):
         )
 
     def plan_delete(self, name: str, now: Snapshot, state: ZoneOutputs) -> Plan:
-        zone = now.zones.get(name)
+        zone = now.own_zone(name)
         plan: list[Step] = []
         if zone is not None:
             steps.refuse_unknown_state(zone)
@@ -115,7 +115,7 @@ class ZoneKind(Kind[ZoneInputs, ZoneOutputs]):
     # Reading -------------------------------------------------------------------------------------
 
     def read(self, host: str, name: str, now: Snapshot) -> ZoneOutputs | None:
-        zone = now.zones.get(name)
+        zone = now.own_zone(name)
         if zone is None:
             return None
         # What the guest's properties say is not said once more as attributes, devices and file systems.
@@ -137,6 +137,7 @@ class ZoneKind(Kind[ZoneInputs, ZoneOutputs]):
             return
         if zone.is_router:
             raise Refused(f"zone {name} is a router zone: import it as illumos:index:RouterZone")
+        steps.refuse_router_of_zap(zone)
         steps.refuse_incomplete(zone)
 
     def differences(self, wanted: ZoneInputs, state: ZoneOutputs) -> list[Difference]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from pulumi_illumos_provider.errors import Refused
-from pulumi_illumos_provider.illumos import accounts, belongings, brands, files, first_boot
+from pulumi_illumos_provider.illumos import accounts, belongings, brands, files, first_boot, records
 from pulumi_illumos_provider.illumos.belongings import Belongings
 from pulumi_illumos_provider.illumos.brands import Brand, Family
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen, parse_resolvers
@@ -233,15 +233,22 @@ def _read_hostname(zone: ZoneSeen) -> str:
 
 def _resolver(wanted: InsideInputs, job: Job) -> str | None:
     """The resolver's configuration; None where the zone has one that means the same."""
+    present = job.zone.files.get(_RESOLVER, "") if job.zone is not None and job.installed else ""
     servers = wanted.dns_servers
+    if servers is None and _settled(job) and not parse_resolvers(present):
+        servers = []
     if servers is None:
         routed = [nic.network.address for nic in job.placed if nic.network]
         servers = routed[:1] or list(job.now.resolvers)
     text = steps.resolv_conf(servers, wanted.dns_domain, wanted.dns_search or ())
-    present = job.zone.files.get(_RESOLVER) if job.zone is not None and job.installed else None
-    if present is not None and _meant_resolver(present) == _meant_resolver(text):
-        return None
-    return text
+    return None if job.installed and _meant_resolver(present) == _meant_resolver(text) else text
+
+
+def _settled(job: Job) -> bool:
+    """Whether what a zone lacks is not ours to write: its first boot is over, or another made it."""
+    if job.zone is None or not job.installed:
+        return False
+    return job.zone.listed.active or job.zone.owner != records.owner_value(job.owner.urn)
 
 
 def _meant_resolver(text: str) -> tuple[Any, ...]:
@@ -249,9 +256,10 @@ def _meant_resolver(text: str) -> tuple[Any, ...]:
 
 
 def _words(text: str, keyword: str) -> list[str]:
-    """The words after a keyword of resolv.conf(5); the last such line counts."""
-    lines = [line.split() for line in text.splitlines()]
-    return next((words[1:] for words in reversed(lines) if words and words[0] == keyword), [])
+    """The words after ``domain`` or ``search`` of resolv.conf(5), of which the last line counts."""
+    lines = [words for line in text.splitlines() if (words := line.split())]
+    last = next((words for words in reversed(lines) if words[0] in ("domain", "search")), [""])
+    return last[1:] if last[0] == keyword else []
 
 
 def _keys(text: str) -> list[str]:

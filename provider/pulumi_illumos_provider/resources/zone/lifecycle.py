@@ -82,7 +82,7 @@ class Lifecycle(Side[LifecycleInputs, LifecycleState]):
 
 def waiting_steps(name: str, wanted: LifecycleInputs, job: Job) -> list[Step]:
     """What comes after the boot: waiting for what is asked, and then what needs the zone to be up."""
-    default = WaitFor.MULTI_USER if job.native else WaitFor.RUNNING
+    default = WaitFor.MULTI_USER if job.kind.has_smf else WaitFor.RUNNING
     match wanted.wait_for or default:
         case WaitFor.NONE:
             return []

@@ -11,6 +11,7 @@ from pulumi_illumos_provider.illumos import dladm, names, zap_records, zonecfg
 from pulumi_illumos_provider.illumos.brands import Brand, Family
 from pulumi_illumos_provider.illumos.distribution import Distribution
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen
+from pulumi_illumos_provider.illumos.zlogin import GLOBAL, inside
 from pulumi_illumos_provider.model.base import Change
 from pulumi_illumos_provider.model.common import IpType
 from pulumi_illumos_provider.model.values import HostAddress
@@ -18,6 +19,7 @@ from pulumi_illumos_provider.model.zone.network import NetworkInputs, NetworkSta
 from pulumi_illumos_provider.plan import Step, sh
 from pulumi_illumos_provider.resources import zone_steps as steps
 from pulumi_illumos_provider.resources.attachment import (
+    claim_steps,
     cleanup_lines,
     release_steps,
     reservation_steps,
@@ -34,12 +36,14 @@ from pulumi_illumos_provider.resources.zone import nics
 from pulumi_illumos_provider.resources.zone.job import Job
 from pulumi_illumos_provider.resources.zone.side import Side
 
-_ANSWERS = """
-if /usr/sbin/ping "$1" 1 >/dev/null 2>&1; then
+_SILENT = """
+if /usr/sbin/ping "$1" 1 </dev/null >/dev/null 2>&1; then
     echo "a machine on the network of $2 answers at $1: choose another address, or stop that machine" >&2
     exit 1
 fi
 """
+
+_ROUTE = "etc/defaultrouter"
 
 
 class Network(Side[NetworkInputs, NetworkState]):
@@ -65,6 +69,7 @@ class Network(Side[NetworkInputs, NetworkState]):
             same = len(present) == len(nets) and all(map(zonecfg.same, present, nets))
             if not same or job.zone.listed.exclusive != exclusive or _asks_for_another(job):
                 job.reboot_for("nics")
+        job.before += claim_steps(job.name, job.placed, job.now)
         job.before += _vacancy_steps(job)
         job.links += _link_steps(job, exclusive)
         for nic in job.placed:
@@ -86,7 +91,8 @@ class Network(Side[NetworkInputs, NetworkState]):
         value = getattr(wanted, field)
         match field:
             case "router":
-                return value is None or local_name(value) == state.router
+                unknown = state.router is None and any(map(nics.is_somewhere, state.nics[:1]))
+                return value is None or unknown or local_name(value) == state.router
             case "address":
                 return value is None or nics.has_address(value, state)
             case "nics":
@@ -258,23 +264,27 @@ def _keeping(net: zonecfg.Resource, nic: Placed, job: Job) -> zonecfg.Resource:
 
 
 def _vacancy_steps(job: Job) -> list[Step]:
-    """See that nobody on the host's own networks has an address that the zone is going to have.
-
-    Of the machines there the host knows nothing; who is behind a router stands in the configurations.
-    """
+    """See that nobody uses an address that the zone is going to have, whatever the configurations say."""
     held = {a for nic in (nics.read(job.zone, job.now) if job.zone else ()) for a in nics.addresses(nic)}
-    found = []
-    for nic in job.placed:
-        reachable = [own.network for own in job.now.addresses.get(nic.over, [])] if not nic.vid else []
-        for address in nic.statics:
-            if address.ip not in held and any(address.ip in network for network in reachable):
-                found.append(
-                    Step(
-                        f"seeing that {address.ip} is free on {nic.over}",
-                        sh(_ANSWERS, str(address.ip), nic.over),
-                    )
-                )
-    return found
+    return [
+        Step(
+            f"seeing that {address.ip} is free on {nic.over}",
+            inside(nic.router.zone if nic.router else GLOBAL, _SILENT, str(address.ip), nic.over),
+            asks=True,
+        )
+        for nic in job.placed
+        for address in nic.statics
+        if address.ip not in held and _can_be_asked(address, nic, job.now)
+    ]
+
+
+def _can_be_asked(address: Interface, nic: Placed, now: Snapshot) -> bool:
+    """Whether the router zone that runs, or the host itself, is on the network of an address."""
+    if nic.vid:
+        return False
+    if nic.router is not None and nic.network is not None:
+        return steps.is_running(nic.router) and address.ip in nic.network.subnet
+    return any(address.ip in own.network for own in now.addresses.get(nic.over, []))
 
 
 def _link_steps(job: Job, exclusive: bool) -> list[Step]:
@@ -282,7 +292,7 @@ def _link_steps(job: Job, exclusive: bool) -> list[Step]:
     kept = set()
     for nic in job.placed if exclusive else ():
         kept.add(nic.vnic)
-        if nic.made:
+        if nic.made and not _at_work(nic, job):
             found += steps.vnic_steps(
                 nic.vnic,
                 nic.over,
@@ -315,8 +325,18 @@ def _stays(nic: Placed, job: Job) -> dladm.Link | None:
     link = job.now.link_of(job.name, nic.vnic)
     if link is None or not nic.made:
         return link
-    remade = link.over != nic.over or link.vid != nic.vid or (nic.mac and link.mac != nic.mac)
+    remade = link.over not in ("", nic.over) or link.vid != nic.vid or (nic.mac and link.mac != nic.mac)
     return None if remade else link
+
+
+def _at_work(nic: Placed, job: Job) -> bool:
+    """Whether a zone that runs uses the nic's link as it is to be used: its protection is left alone."""
+    if job.zone is None or not job.zone.listed.active or _stays(nic, job) is None:
+        return False
+    return any(
+        nic.vnic == had.vnic and (nic.dhcp, nic.protected) == (had.dhcp, had.allowed_address)
+        for had in nics.read(job.zone, job.now)
+    )
 
 
 def _mtu_steps(nic: Placed, job: Job) -> list[Step]:
@@ -381,7 +401,7 @@ def _zap_record(job: Job, exclusive: bool) -> zap_records.ZoneRecord:
         brand=job.kind.template or job.brand,
         exclusive=exclusive,
         addresses=[str(address.ip) for address in (*addresses, *further)],
-        parents=list(dict.fromkeys(nic.router.name for nic in job.placed if nic.router)),
+        parents=list(dict.fromkeys(nic.router.zone for nic in job.placed if nic.router)),
         cleanup=[*map(zap_records.delete_vnic, vnics), *cleanup_lines(job.name, job.placed, job.now)],
     )
 
@@ -410,10 +430,11 @@ def network_files(job: Job) -> dict[str, str | None]:
         contents[f"etc/dhcp.{nic.vnic}"] = "" if nic.dhcp else None
         if inside:
             gateway = gateway or nic.gateway
-    contents["etc/defaultrouter"] = f"{gateway}\n" if gateway else None
-    present = job.zone.files.get("etc/defaultrouter", "") if job.zone else ""
-    if gateway and present.split() == [str(gateway)]:
-        contents["etc/defaultrouter"] = present
+    present = job.zone.files.get(_ROUTE, "") if job.zone else ""
+    if gateway:
+        contents[_ROUTE] = present if present.split() == [str(gateway)] else f"{gateway}\n"
+    elif job.zone and any(had.gateway and not had.allowed_address for had in nics.read(job.zone, job.now)):
+        contents[_ROUTE] = None
     links = {*own_names(job.name, job.zone), *links_of(job.config)}
     for path in job.zone.files if job.zone else ():
         stem, _, link = path.partition(".")

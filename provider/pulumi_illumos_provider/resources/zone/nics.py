@@ -224,7 +224,9 @@ def _is_plain(state: NetworkState) -> bool:
     if len(state.nics) != 1:
         return False
     nic = state.nics[0]
-    as_usual = nic.gateway == nic.default_gateway or state.ip_type is IpType.SHARED
+    as_usual = (
+        nic.gateway == nic.default_gateway or state.ip_type is IpType.SHARED or is_somewhere(nic)
+    )
     return as_usual and not (nic.addresses or nic.addrconf or nic.vlan_id or nic.global_nic)
 
 
@@ -246,7 +248,14 @@ def _plugged(wanted: list[Nic], state: NetworkState) -> bool:
     )
 
 
+def is_somewhere(actual: NicState) -> bool:
+    """Whether a nic has a link of which dladm does not tell what is underneath."""
+    return bool(actual.mac) and not (actual.link or actual.etherstub or actual.global_nic)
+
+
 def _in_place(nic: Nic, actual: NicState, ip_type: IpType) -> bool:
+    if is_somewhere(actual):
+        return nic.global_nic is None and nic.vnic in (None, actual.vnic)
     if nic.link is not None and nic.link != (
         actual.link or (actual.vnic if ip_type is IpType.SHARED else None)
     ):
@@ -278,6 +287,8 @@ def _routed(nic: Nic, actual: NicState, ip_type: IpType) -> bool:
         return True
     if nic.gateway == NO_GATEWAY:
         return actual.gateway is None
+    if nic.gateway is None and is_somewhere(actual):
+        return True
     return (nic.gateway or actual.default_gateway) == actual.gateway
 
 

@@ -1,0 +1,124 @@
+"""A router in the global zone of a host with a single public address, with real packets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from illumos_lab.testing import Lab
+
+from .programs import HTTP, zone
+from .stack import PulumiFailed
+from .test_port_forward import CLIENT, Net, eventually, forward, named
+
+pytestmark = pytest.mark.timeout(600)
+
+OWN = "192.0.2.11"
+LAN = {"subnet": "10.10.0.0/24", "domain": "lan.example"}
+DMZ = {"subnet": "10.20.0.0/26", "domain": "dmz.example"}
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """A host that has the package of dnsmasq: packages stay when a router goes."""
+    with Lab.start(time_scale=0.05) as lab:
+        lab.host.run("pkg install ooce/network/dnsmasq").check()
+        yield lab
+
+
+def router(*networks, **more):
+    properties = {"name": "gw", "globalZone": True, "networks": list(networks), **more}
+    return {"type": "illumos:RouterZone", "properties": properties}
+
+
+def resolved(host, name):
+    """Address and name, as zone web gets them."""
+    return host.run(f"zlogin web getent hosts {name}").stdout.split()
+
+
+def seen_as(host, name):
+    """The address under which the outside world sees a zone."""
+    return host.run(f"zlogin {name} bash", input=HTTP).stdout
+
+
+def services(host):
+    return host.run("svcs -H -o state ipv4-forwarding ipfilter dns/dnsmasq").stdout.split()
+
+
+def answer(lab, port):
+    """What the outside world is told at a port of the host's address."""
+    return lab.outside("python3", "-c", CLIENT, "SOCK_STREAM", OWN, str(port)).stdout.strip()
+
+
+def test_zones_share_the_hosts_only_address(host, stack, lab):
+    net = Net(host, lab)
+    host.run("cat >>/etc/ipf/ipnat.conf", input="# of the administrator\n").check()
+    shop = stack()
+    behind = {
+        "web": zone("web", address="10.10.0.5", router="${gw.id}"),
+        "app": zone("app", nics=[{"router": "${gw.id}", "dhcp": True}]),
+        "old": zone("old", address="10.10.0.7", router="${gw.id}", ipType="shared"),
+        **named(www=forward(8080, "${web.id}", 80, "${gw.id}")),
+    }
+    shop.write({"gw": router(LAN), **behind})
+    shop.preview()
+    shop.up()
+    shop.expect_no_change()
+    assert services(host) == ["online"] * 3
+    assert "ipf.conf" not in host.run("ls /etc/ipf").stdout.split(), "the host is not filtered"
+
+    # Out, by address and by lease; in, by a forward; names.
+    net.serve("web", 80)
+    for name in ("web", "app"):
+        assert OWN in seen_as(host, name)
+    assert answer(lab, 8080).startswith("web 80 ")
+    assert host.run(f"zlogin app python3 - SOCK_STREAM {OWN} 8080", input=CLIENT).stdout.startswith(
+        "web 80 "
+    )
+    lease = host.run("zlogin app ipadm show-addr -p -o addr").stdout
+    assert shop.resources()["app"]["outputs"]["address"].split("/")[0] in lease
+    assert resolved(host, "app.lan.example")[1:] == ["app.lan.example"]
+    assert "alive" in host.run("zlogin web ping 10.10.0.7 5").stdout
+
+    # A second network comes while everything goes on, and is mended when others take it down.
+    db = zone("db", address="10.20.0.5", router="${gw.id}")
+    shop.write({"gw": router(LAN, DMZ), **behind, "db": db}).up()
+    assert OWN in seen_as(host, "db")
+    assert resolved(host, "db.dmz.example") == ["10.20.0.5", "db.dmz.example"]
+    host.run("svcadm disable -s ipv4-forwarding; ipnat -C; ipadm delete-addr gw_2/router").check()
+    told = shop.refresh()
+    for words in ("forwarding is off", "not in force: map e1000g0", "gw_2 has other addresses"):
+        assert words in told
+    # The forward is told of the new network, too.
+    assert "not in force: rdr gw_2" in told
+    shop.up()
+    assert OWN in seen_as(host, "db")
+    shop.expect_no_change()
+
+    # The host's own files bring everything back.
+    host.reboot()
+    eventually(lambda: OWN in seen_as(host, "db"))
+    eventually(lambda: resolved(host, "db.dmz.example") == ["10.20.0.5", "db.dmz.example"])
+    net.serve("web", 80)
+    assert answer(lab, 8080).startswith("web 80 ")
+    shop.expect_no_change()
+
+    shop.write({"gw": router(LAN), **behind, "db": db})
+    with pytest.raises(PulumiFailed, match="still serves db"):
+        shop.up()
+    shop.write({"gw": router(LAN), **behind, **named(ssh=forward(22, "10.10.0.5", None, "${gw.id}"))})
+    with pytest.raises(PulumiFailed, match="locked out"):
+        shop.preview()
+    shop.destroy()
+    assert host.run("cat /etc/ipf/ipnat.conf").stdout == "# of the administrator\n"
+    host.run("rm /etc/ipf/ipnat.conf").check()
+    assert services(host) == ["disabled"] * 3
+
+
+def test_a_host_whose_network_configures_itself_is_refused(host, stack):
+    host.run("svcadm disable -s network/physical:default; svcadm enable -s network/physical:nwam")
+    shop = stack().write({"gw": router(LAN)})
+    with pytest.raises(PulumiFailed, match=r"globalZone: (.|\n)*physical:nwam"):
+        shop.preview()
+    host.run("svcadm disable -s network/physical:nwam; svcadm enable -s network/physical:default")
