@@ -8,8 +8,8 @@ INSTALLED := $(VENV)/.installed
 WITH_ENGINE := tools/with-engine
 # What pytest is to do besides: make test-unit PYTEST_ARGS='-k zone -x'
 PYTEST_ARGS ?=
-# A process for each core. The tests of a file stay together: they share emulated hosts.
-SIDE_BY_SIDE := --numprocesses auto --dist loadfile
+# A process for each core. The tests of a file stay together: they share emulated hosts. Slow ones go first.
+SIDE_BY_SIDE := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: help
 help:
@@ -103,9 +103,10 @@ test-e2e: $(INSTALLED) packages engine ## the tests with the real Pulumi engine 
 	$(WITH_ENGINE) $(PYTHON) -m pytest tests/e2e $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 .PHONY: bench
-bench: $(INSTALLED) packages ## measure the lab: start, memory, many hosts and zones, a command's overhead
+bench: $(INSTALLED) packages engine ## measure the lab, and how long changes of a router interrupt traffic
 	$(PYTHON) bench/command_overhead.py
 	$(PYTHON) bench/lab_scale.py
+	$(WITH_ENGINE) $(PYTHON) -m bench.router_interruptions
 
 # --- For people ------------------------------------------------------------------------------------
 

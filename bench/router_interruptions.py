@@ -92,6 +92,7 @@ while not stop.exists():
         del asked[probe]
         probe.close()
         lost += 1
+gap = max(gap, time.monotonic() - answered)
 if alive:
     longest = max(longest, time.monotonic() - last)
 report.write_text(json.dumps({"held": longest, "alive": alive, "new": gap, "lost": lost}))

@@ -116,9 +116,7 @@ def test_a_router_makes_and_owns_its_etherstub_and_takes_a_second_network(host, 
     shop.expect_no_change()
     db = zone("db", address="10.20.0.5", router="${gw.id}")
     shop.write({"gw": gw(second, first), "db": db})
-    assert "rebooted" not in shop.preview(
-        "--target", "urn:pulumi:test::test::illumos:index:RouterZone::gw"
-    )
+    assert "rebooted" not in shop.preview("--target", "urn:pulumi:test::test::illumos:index:RouterZone::gw")
     shop.up()
     assert host.run("zlogin db ping 10.10.0.1").stdout == "10.10.0.1 is alive\n"
     shop.expect_no_change()

@@ -50,6 +50,7 @@ def test_an_etherstub_removed_by_hand_is_made_again(host, stack):
     shop.refresh()
     shop.up()
     assert host.run("dladm show-etherstub -p lan0").stdout == "lan0\n"
+    host.run("dladm delete-etherstub lan0").check()
     shop.destroy()
 
 

@@ -168,7 +168,6 @@ def test_guests_on_tribblix(tmp_path):
             install={"image": "/images/s10.tar"},
             nics=nic("10.10.0.9/24"),
             rootPasswordHash="$5$salt$hash",
-            waitFor="multiUser",
         )
         shop.write({"lan": LAN, "solaris": solaris})
         shop.up()

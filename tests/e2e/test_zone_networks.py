@@ -6,7 +6,7 @@ import pytest
 
 from illumos_lab.testing import Lab
 
-from .programs import site, web, zone
+from .programs import site, zone
 from .stack import PulumiFailed, Stack
 
 HOSTS = "/zones/gw/root/etc/dnsmasq.hosts.d"
@@ -93,6 +93,16 @@ def test_nics_with_everything_live_change_and_go(host, stack):
     assert host.run(f"zlogin web {ping} -I 10.10.0.7 10.10.0.30").status != 0
     host.run(f"zlogin web {theirs.format('del')}").check()
     shop.expect_no_change()
+
+    # At what address somebody answers of whom the configurations know nothing, the preview finds out.
+    host.run("dladm reset-linkprop -t -p protection app_0").check()
+    for name, address, link in (("app", "10.10.0.44", "app_0"), ("web", "192.0.2.177", "web_1")):
+        host.run(f"zlogin {name} /system/lab/linux/bin/ip addr add {address}/24 dev {link}").check()
+        shop.write(site(web=zone("web", nics=[lan, outer]), more=zone("more", address=address), **zones))
+        with pytest.raises(PulumiFailed, match=f"answers at {address}: choose another"):
+            shop.preview()
+        host.run(f"zlogin {name} /system/lab/linux/bin/ip addr del {address}/24 dev {link}").check()
+    host.run("dladm set-linkprop -t -p protection=mac-nospoof,ip-nospoof,dhcp-nospoof app_0").check()
 
     booted, kept = boots(host, "web"), mac(host, "web_0")
     tuned = {**lan, "maxBandwidth": "1500K"}
@@ -252,20 +262,6 @@ def test_a_zone_made_by_hand_is_imported_as_it_is_and_stays_so(host, stack):
     shop.destroy()
 
 
-def test_an_address_at_which_somebody_answers_is_refused_in_the_preview(host, stack):
-    """Of whom the host's configurations know nothing."""
-    shop = stack()
-    shop.write(site(web=web())).up()
-    host.run("zlogin web /system/lab/linux/bin/ip addr add 10.10.0.44/24 dev web_0").check()
-    host.run("dladm reset-linkprop -t -p protection web_0").check()
-    host.run("zlogin gw /system/lab/linux/bin/ip addr add 192.0.2.177/24 dev gw_0").check()
-    for address in ("10.10.0.44", "192.0.2.177"):
-        shop.write(site(web=web(), app=zone("app", address=address)))
-        with pytest.raises(PulumiFailed, match=f"answers at {address}: choose another"):
-            shop.preview()
-    shop.destroy()
-
-
 @pytest.fixture(scope="module")
 def tribblix():
     with Lab.start(profile="tribblix", time_scale=0) as lab:
@@ -319,7 +315,7 @@ def test_zap_attaches_zones_to_our_router(tribblix, tmp_path):
     # Our router reads what zap writes for its DHCP server: a zone that asks gets the same address.
     nic = host.run("zonecfg -z theirs info net | sed -n 's/.*physical: //p'").stdout.strip()
     host.run(
-        f"zonecfg -z theirs 'select net physical={nic}; clear allowed-address; clear defrouter; end' && "
+        f"zonecfg -z theirs 'remove net physical={nic}; add net; set physical={nic}; end' && "
         f"cd /export/zones/theirs/root/etc && rm hostname.{nic} defaultrouter && touch dhcp.{nic} && "
         "zoneadm -z theirs reboot"
     ).check()

@@ -10,9 +10,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from random import Random
+from typing import Any, ClassVar
 
 import pytest
+from hypothesis import HealthCheck, Phase, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from illumos_lab.testing import Lab
 from pulumi_illumos_provider.engine.failing import PartialFailure
@@ -209,9 +214,9 @@ class Site:
         # The packages come with the first ingress, and stay.
         self.succeed(Request(self.b, "first", first))
         self.succeed(Request(self.b, "first", None))
-        clients = [Request(p, "client", client(f"client-{p.name}", n)) for p, n in self.clients]
+        clients = [Request(p, "client", client(f"client{p.name}", n)) for p, n in self.clients]
         self.succeed(*clients)
-        self.unserved = self.host.dump()
+        self.unserved = self._dump()
 
     @property
     def clients(self) -> list[tuple[Program, int]]:
@@ -295,19 +300,22 @@ class Site:
         assert Counter(names) == Counter(
             f"{address} {name}.lan.example {name}" for name, address in addresses.items()
         )
-        assert self._state("svc:/network/dnsmasq:default") == "online"
-        asked = " ".join(f"{name}.lan.example" for name in ("client-a", "client-b", "za", "zb", "both"))
+        assert self._state("svc:/network/dns/dnsmasq:default") == "online"
+        asked = " ".join(f"{name}.lan.example" for name in {*addresses, "za", "zb", "both"})
         answers = {f"{name}.lan.example {address}" for name, address in addresses.items()}
         script = f"for n in {asked}; do getent hosts $n; done | awk '{{print $2, $1}}'"
-        eventually(lambda: set(self._inside("client-a", script).splitlines()) == answers)
-        for name in ("client-a", "client-b"):
-            own = f"{addresses[name]}/24"
-            eventually(lambda name=name, own=own: own in self._inside(name, "ipadm show-addr -p -o addr"))
+        eventually(lambda: set(self._inside("clienta", script).splitlines()) == answers)
+        for name in ("clienta", "clientb"):
+            eventually(partial(self._has_address, name, f"{addresses[name]}/24"))
+
+    def _has_address(self, zone: str, address: str) -> bool:
+        return address in self._inside(zone, "ipadm show-addr -p -o addr").split()
 
     def _published(self, backends: dict[str, tuple[str, int]]) -> None:
         text = self.host.run(f"cat {ETC}/opt/ooce/haproxy/haproxy.cfg 2>/dev/null").stdout
         words = [line.split() for line in text.splitlines() if line]
-        assert {w[1] for w in words if w[0] == "frontend"} == {f"{PUBLIC}:{p}" for _, p in backends.values()}
+        places = {f"{PUBLIC}:{port}" for _, port in backends.values()}
+        assert {w[1] for w in words if w[0] == "frontend"} == places
         assert sorted(w[1] for w in words if w[0] == "backend") == sorted(backends)
         assert {(w[1], w[-2]) for w in words if w[0] == "use_backend"} == {
             (name, hostname) for name, (hostname, _) in backends.items()
@@ -347,8 +355,15 @@ class Site:
             )
         )
         for program, number in self.clients:
-            self.succeed(Request(program, "client", client(f"client-{program.name}", number)))
-        assert self.host.dump() == self.unserved
+            self.succeed(Request(program, "client", client(f"client{program.name}", number)))
+        assert self._dump() == self.unserved
+
+    def _dump(self) -> dict[str, Any]:
+        """What exists; without leases, and what the system itself does to links when zones stop."""
+        dump = self.host.dump()
+        del dump["links"]["properties"]
+        del dump["files"]["/zones/gw/root/var/opt/ooce/dnsmasq/dnsmasq.leases"]
+        return dump
 
 
 def eventually(condition: Callable[[], bool]) -> None:
@@ -366,17 +381,84 @@ def site() -> Iterator[Site]:
         site.close()
 
 
+# What may be asked -------------------------------------------------------------------------------
+
+
+def possible(program: str, resource: str, number: int) -> Wanted | None:
+    """What a program may ask for a resource of it: few ports, addresses and names, so that they meet."""
+    port, address = 8001 + number % 3, 11 + number % 4
+    match resource:
+        case "client":
+            return client(f"client{program}", address)
+        case "zone":
+            return zone(f"z{program}", address) if number else None
+        case "common zone":
+            return zone("both", address) if number else None
+        case "forward":
+            return forward(f"f{program}", port, hairpin=number % 2 == 0) if number else None
+        case "common forward":
+            return forward("both", port) if number else None
+        case "ingress":
+            return ingress(f"i{program}", (80, 8001)[number % 2], "www.example.org") if number else None
+        case _:
+            return ingress("both", 80, f"h{number}.example.org") if number else None
+
+
+RESOURCES = ("client", "zone", "common zone", "forward", "common forward", "ingress", "common ingress")
+
+
+class Sharing(RuleBasedStateMachine):
+    """Two programs that change what they have behind one router, several things at the same time."""
+
+    site: ClassVar[Site]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changes = 0
+
+    @rule(seed=st.integers(0, 2**32))
+    def change(self, seed: int) -> None:
+        # Steps that hypothesis makes alike differ all the same.
+        self.changes += 1
+        chance = Random(f"{seed} {self.changes}")
+        programs = dict(zip("ab", self.site.programs, strict=True))
+        asked = chance.sample([(p, what) for p in programs for what in RESOURCES], chance.randint(4, 6))
+        batch = [(p, what, chance.randrange(5)) for p, what in asked]
+        note(str(batch))
+        self.site.compete(*(Request(programs[p], what, possible(p, what, n)) for p, what, n in batch))
+        self.site.serve_exactly()
+
+    def teardown(self) -> None:
+        self.site.empty()
+
+
 # Tests -------------------------------------------------------------------------------------------
+
+
+def test_two_programs_share_a_router_in_random_order(site: Site) -> None:
+    Sharing.site = site
+    run_state_machine_as_test(
+        Sharing,
+        settings=settings(
+            max_examples=2,
+            stateful_step_count=3,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
 
 
 def test_of_two_programs_that_want_the_same_exactly_one_gets_it(site: Site) -> None:
     """All of them at the same time."""
-    a, b = site.a, site.b
+    a, b = site.programs
     pairs = [
         ("name of a zone", zone("both", 11), zone("both", 12)),
         ("address", zone("za", 13), zone("zb", 13)),
         ("name of a forward", forward("both", 8001), forward("both", 8002)),
-        ("port", forward("fa", 8003, True), forward("fb", 8003)),
+        ("port", forward("fa", 8003, hairpin=True), forward("fb", 8003)),
         ("name of an ingress", ingress("both", 80, "x.example"), ingress("both", 80, "y.example")),
         ("host name", ingress("ia", 80, "z.example"), ingress("ib", 80, "z.example")),
         ("port for another purpose", forward("ga", 8080), ingress("jb", 8080, "z.example")),
@@ -387,4 +469,13 @@ def test_of_two_programs_that_want_the_same_exactly_one_gets_it(site: Site) -> N
     site.serve_exactly()
     for what, _, _ in pairs:
         assert (what in a.resources) + (what in b.resources) == 1
+    site.empty()
+
+
+def test_one_program_makes_and_removes_many_at_the_same_time(site: Site) -> None:
+    program = site.programs[0]
+    many = [zone(f"many{number}", 30 + number) for number in range(12)]
+    many += [forward(f"many{number}", 9000 + number) for number in range(6)]
+    site.succeed(*(Request(program, f"{w.kind} {w.name}", w) for w in many))
+    site.serve_exactly()
     site.empty()

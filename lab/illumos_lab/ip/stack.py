@@ -442,7 +442,7 @@ class IpStack:
             raise IpadmError(status.ADDR_IN_USE)
         up = address.up
         self._take_down(address)
-        # The machine underneath drops routes with the address; illumos keeps those that still lead somewhere.
+        # The machine underneath drops routes with the address; illumos keeps those that lead somewhere.
         address.up = False
         self.routes.follow_addresses()
         address.up = up

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pulumi_illumos_provider.plan import Command, sh
 
 PRCTL = "/usr/bin/prctl"
-RCAPADM = "/usr/bin/rcapadm"
+RCAPADM = "/usr/sbin/rcapadm"
 
 _VALUES = f"""
 zone=$1 control=$2

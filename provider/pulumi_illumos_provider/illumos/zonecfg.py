@@ -192,9 +192,9 @@ def remove_resource(resource: Resource) -> str:
 def changes(present: ZoneConfig, wanted: Draft) -> list[str]:
     """Commands that bring a configuration to what is wanted; none when it says so already.
 
-    A resource that differs is removed and added again; of the net resources, whose order counts, all from the
-    first one that differs. ``capped-memory`` can neither be added beside the
-    resource controls that it shows, nor be removed alone: these are rebuilt with it.
+    A resource that differs is removed and added again; of the net resources, whose order counts, all
+    from the first one that differs. ``capped-memory`` can neither be added beside the resource controls
+    that it shows, nor be removed alone: these are rebuilt with it.
     """
     lines = [
         f"set {name}={quoted(value)}" if value else f"clear {name}"

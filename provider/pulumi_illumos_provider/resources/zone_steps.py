@@ -209,9 +209,7 @@ def vnic_steps(
     has = set(link.protection) if link else set()
     lent = bool(link and link.zone)
     if dhcp_protection and has != set(wanted):
-        steps.append(
-            Step(f"protecting vnic {name} for DHCP", dladm.set_property(name, "protection", *wanted))
-        )
+        steps.append(protect_step(name))
     elif not dhcp_protection and has and not (lent and link and link.allowed_ips):
         steps.append(
             Step(
@@ -220,6 +218,15 @@ def vnic_steps(
             )
         )
     return steps
+
+
+def protect_step(name: str) -> Step:
+    """Link protection for a zone that asks for its address."""
+    return Step(
+        f"protecting vnic {name} for DHCP",
+        dladm.set_property(name, "protection", *dladm.DHCP_PROTECTION),
+        done=dladm.has_property(name, "protection", ",".join(dladm.DHCP_PROTECTION)),
+    )
 
 
 def delete_vnic_steps(name: str) -> list[Step]:

@@ -592,11 +592,11 @@ class FirewallArgsDict(TypedDict):
     """
     raw_rules: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
     """
-    Further rules as ipf(5) writes them, after the others: of those without `quick` the last one that fits decides.
+    Further rules for IPv4 as ipf(5) writes them, after the others: of those without `quick` the last one that fits decides.
     """
     rules: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input['FirewallRuleArgsDict']]]]]
     """
-    Further rules, in order. Default: none.
+    Further rules, in order. Those that name no address hold for IPv6 too. Default: none.
     """
 
 @pulumi.input_type
@@ -611,8 +611,8 @@ class FirewallArgs:
 
         :param pulumi.Input[_builtins.bool] enabled: Whether packets are filtered. When they are, only answers, pings, port forwards and ingress come in from the world, beside what is let in here.
         :param pulumi.Input[Sequence[pulumi.Input['FirewallInboundArgs']]] inbound: What may reach the router zone itself from the world. Default: ping only.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] raw_rules: Further rules as ipf(5) writes them, after the others: of those without `quick` the last one that fits decides.
-        :param pulumi.Input[Sequence[pulumi.Input['FirewallRuleArgs']]] rules: Further rules, in order. Default: none.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] raw_rules: Further rules for IPv4 as ipf(5) writes them, after the others: of those without `quick` the last one that fits decides.
+        :param pulumi.Input[Sequence[pulumi.Input['FirewallRuleArgs']]] rules: Further rules, in order. Those that name no address hold for IPv6 too. Default: none.
         """
         if enabled is None:
             enabled = True
@@ -653,7 +653,7 @@ class FirewallArgs:
     @pulumi.getter(name="rawRules")
     def raw_rules(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        Further rules as ipf(5) writes them, after the others: of those without `quick` the last one that fits decides.
+        Further rules for IPv4 as ipf(5) writes them, after the others: of those without `quick` the last one that fits decides.
         """
         return pulumi.get(self, "raw_rules")
 
@@ -665,7 +665,7 @@ class FirewallArgs:
     @pulumi.getter
     def rules(self) -> pulumi.Input[Optional[Sequence[pulumi.Input['FirewallRuleArgs']]]]:
         """
-        Further rules, in order. Default: none.
+        Further rules, in order. Those that name no address hold for IPv6 too. Default: none.
         """
         return pulumi.get(self, "rules")
 

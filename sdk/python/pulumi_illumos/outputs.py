@@ -391,8 +391,8 @@ class Firewall(dict):
 
         :param _builtins.bool enabled: Whether packets are filtered. When they are, only answers, pings, port forwards and ingress come in from the world, beside what is let in here.
         :param Sequence['FirewallInbound'] inbound: What may reach the router zone itself from the world. Default: ping only.
-        :param Sequence[_builtins.str] raw_rules: Further rules as ipf(5) writes them, after the others: of those without `quick` the last one that fits decides.
-        :param Sequence['FirewallRule'] rules: Further rules, in order. Default: none.
+        :param Sequence[_builtins.str] raw_rules: Further rules for IPv4 as ipf(5) writes them, after the others: of those without `quick` the last one that fits decides.
+        :param Sequence['FirewallRule'] rules: Further rules, in order. Those that name no address hold for IPv6 too. Default: none.
         """
         if enabled is None:
             enabled = True
@@ -425,7 +425,7 @@ class Firewall(dict):
     @pulumi.getter(name="rawRules")
     def raw_rules(self) -> Optional[Sequence[_builtins.str]]:
         """
-        Further rules as ipf(5) writes them, after the others: of those without `quick` the last one that fits decides.
+        Further rules for IPv4 as ipf(5) writes them, after the others: of those without `quick` the last one that fits decides.
         """
         return pulumi.get(self, "raw_rules")
 
@@ -433,7 +433,7 @@ class Firewall(dict):
     @pulumi.getter
     def rules(self) -> Optional[Sequence['outputs.FirewallRule']]:
         """
-        Further rules, in order. Default: none.
+        Further rules, in order. Those that name no address hold for IPv6 too. Default: none.
         """
         return pulumi.get(self, "rules")
 
@@ -1445,7 +1445,7 @@ class RouterNetworkState(dict):
         :param _builtins.bool dhcp: Whether the router answers DHCP requests.
         :param _builtins.str etherstub: The etherstub that carries the network.
         :param _builtins.bool owns_etherstub: Whether the etherstub was made by the router zone and goes with it.
-        :param _builtins.str shared_vnic: The vnic plumbed in the global zone for shared-ip zones on the network.
+        :param _builtins.str shared_vnic: The vnic plumbed in the global zone for shared-ip zones on the network; of a router in the global zone the router's own one.
         :param _builtins.str subnet: The network's addresses.
         :param _builtins.str vnic: The router's vnic on the network.
         :param Mapping[str, _builtins.str] dhcp_options: Further DHCP options by their name in dnsmasq or by number, such as `ntp-server`.
@@ -1521,7 +1521,7 @@ class RouterNetworkState(dict):
     @pulumi.getter(name="sharedVnic")
     def shared_vnic(self) -> _builtins.str:
         """
-        The vnic plumbed in the global zone for shared-ip zones on the network.
+        The vnic plumbed in the global zone for shared-ip zones on the network; of a router in the global zone the router's own one.
         """
         return pulumi.get(self, "shared_vnic")
 

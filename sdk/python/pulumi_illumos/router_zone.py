@@ -23,7 +23,6 @@ __all__ = ['RouterZoneArgs', 'RouterZone']
 class RouterZoneArgs:
     def __init__(__self__, *,
                  networks: pulumi.Input[Sequence[pulumi.Input['RouterNetworkArgs']]],
-                 public_address: pulumi.Input[_builtins.str],
                  admins: pulumi.Input[Optional[Sequence[pulumi.Input['AdminArgs']]]] = None,
                  attributes: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  autoboot: pulumi.Input[Optional[_builtins.bool]] = None,
@@ -38,6 +37,7 @@ class RouterZoneArgs:
                  firewall: pulumi.Input[Optional['FirewallArgs']] = None,
                  fs_allowed: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  gateway: pulumi.Input[Optional[_builtins.str]] = None,
+                 global_zone: pulumi.Input[Optional[_builtins.bool]] = None,
                  host: pulumi.Input[Optional[_builtins.str]] = None,
                  hostid: pulumi.Input[Optional[_builtins.str]] = None,
                  limitpriv: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
@@ -52,6 +52,7 @@ class RouterZoneArgs:
                  name: pulumi.Input[Optional[_builtins.str]] = None,
                  packages: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  pool: pulumi.Input[Optional[_builtins.str]] = None,
+                 public_address: pulumi.Input[Optional[_builtins.str]] = None,
                  public_addresses: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  public_link: pulumi.Input[Optional[_builtins.str]] = None,
                  resource_controls: pulumi.Input[Optional[Sequence[pulumi.Input['ResourceControlArgs']]]] = None,
@@ -64,7 +65,6 @@ class RouterZoneArgs:
         The set of arguments for constructing a RouterZone resource.
 
         :param pulumi.Input[Sequence[pulumi.Input['RouterNetworkArgs']]] networks: The private networks that the router serves.
-        :param pulumi.Input[_builtins.str] public_address: The router's address to the world, with or without prefix length. Without it, the prefix of the host's own network on the public link is taken.
         :param pulumi.Input[Sequence[pulumi.Input['AdminArgs']]] admins: Users of the host who may log into the zone or manage it. Default: what the configuration has is left alone.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] attributes: Attributes stored with the zone (zonecfg `attr`).
         :param pulumi.Input[_builtins.bool] autoboot: Whether the zone boots with the host.
@@ -79,6 +79,7 @@ class RouterZoneArgs:
         :param pulumi.Input['FirewallArgs'] firewall: The packet filter. Default: the safe one.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] fs_allowed: Types of file systems that may be mounted in the zone. Default: the brand's; what the configuration has is left alone.
         :param pulumi.Input[_builtins.str] gateway: Where the router sends what is for the world. Default: the host's own default route.
+        :param pulumi.Input[_builtins.bool] global_zone: Whether the router is in the global zone, for a host that has a single public address: it translates to the host's own address, and no zone is made. The host needs static networking.
         :param pulumi.Input[_builtins.str] host: The host to make it on: an alias from the SSH configuration, `name` or `user@name:port`. Default: the provider's host.
         :param pulumi.Input[_builtins.str] hostid: Host id that the zone sees, in hexadecimal. Default: the host's.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] limitpriv: Privileges that processes in the zone can have, such as `[default, dtrace_proc]`. Default: the brand's; what the configuration has is left alone.
@@ -93,8 +94,9 @@ class RouterZoneArgs:
         :param pulumi.Input[_builtins.str] name: Name of the zone. Default: derived from the resource's name.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] packages: Further packages for the router zone, under the names of the host's distribution. One that is taken out of the list stays installed.
         :param pulumi.Input[_builtins.str] pool: Resource pool that the zone is bound to. Default: none.
+        :param pulumi.Input[_builtins.str] public_address: The router's address to the world, with or without prefix length. Without it, the prefix of the host's own network on the public link is taken. Required unless `globalZone` is true.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] public_addresses: Further addresses of the router to the world, for port forwards and ingress.
-        :param pulumi.Input[_builtins.str] public_link: The link that leads to the world. Default: the link that routes to the public address.
+        :param pulumi.Input[_builtins.str] public_link: The link that leads to the world. Default: the link that routes to the public address; in the global zone that of the default route.
         :param pulumi.Input[Sequence[pulumi.Input['ResourceControlArgs']]] resource_controls: Other resource controls; one entry for each value. Default: those that the zone's configuration has are left alone.
         :param pulumi.Input[Sequence[pulumi.Input['RouteArgs']]] routes: Static routes, beside the default route.
         :param pulumi.Input[_builtins.str] scheduling_class: Default scheduling class, such as `FSS`. Default: the system's.
@@ -103,7 +105,6 @@ class RouterZoneArgs:
         :param pulumi.Input[_builtins.str] zonepath: Directory of the zone. Default: the usual place of the host's distribution.
         """
         pulumi.set(__self__, "networks", networks)
-        pulumi.set(__self__, "public_address", public_address)
         if admins is not None:
             pulumi.set(__self__, "admins", admins)
         if attributes is not None:
@@ -134,6 +135,10 @@ class RouterZoneArgs:
             pulumi.set(__self__, "fs_allowed", fs_allowed)
         if gateway is not None:
             pulumi.set(__self__, "gateway", gateway)
+        if global_zone is None:
+            global_zone = False
+        if global_zone is not None:
+            pulumi.set(__self__, "global_zone", global_zone)
         if host is not None:
             pulumi.set(__self__, "host", host)
         if hostid is not None:
@@ -162,6 +167,8 @@ class RouterZoneArgs:
             pulumi.set(__self__, "packages", packages)
         if pool is not None:
             pulumi.set(__self__, "pool", pool)
+        if public_address is not None:
+            pulumi.set(__self__, "public_address", public_address)
         if public_addresses is not None:
             pulumi.set(__self__, "public_addresses", public_addresses)
         if public_link is not None:
@@ -190,18 +197,6 @@ class RouterZoneArgs:
     @networks.setter
     def networks(self, value: pulumi.Input[Sequence[pulumi.Input['RouterNetworkArgs']]]):
         pulumi.set(self, "networks", value)
-
-    @_builtins.property
-    @pulumi.getter(name="publicAddress")
-    def public_address(self) -> pulumi.Input[_builtins.str]:
-        """
-        The router's address to the world, with or without prefix length. Without it, the prefix of the host's own network on the public link is taken.
-        """
-        return pulumi.get(self, "public_address")
-
-    @public_address.setter
-    def public_address(self, value: pulumi.Input[_builtins.str]):
-        pulumi.set(self, "public_address", value)
 
     @_builtins.property
     @pulumi.getter
@@ -372,6 +367,18 @@ class RouterZoneArgs:
         pulumi.set(self, "gateway", value)
 
     @_builtins.property
+    @pulumi.getter(name="globalZone")
+    def global_zone(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether the router is in the global zone, for a host that has a single public address: it translates to the host's own address, and no zone is made. The host needs static networking.
+        """
+        return pulumi.get(self, "global_zone")
+
+    @global_zone.setter
+    def global_zone(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "global_zone", value)
+
+    @_builtins.property
     @pulumi.getter
     def host(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
@@ -540,6 +547,18 @@ class RouterZoneArgs:
         pulumi.set(self, "pool", value)
 
     @_builtins.property
+    @pulumi.getter(name="publicAddress")
+    def public_address(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The router's address to the world, with or without prefix length. Without it, the prefix of the host's own network on the public link is taken. Required unless `globalZone` is true.
+        """
+        return pulumi.get(self, "public_address")
+
+    @public_address.setter
+    def public_address(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "public_address", value)
+
+    @_builtins.property
     @pulumi.getter(name="publicAddresses")
     def public_addresses(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
         """
@@ -555,7 +574,7 @@ class RouterZoneArgs:
     @pulumi.getter(name="publicLink")
     def public_link(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The link that leads to the world. Default: the link that routes to the public address.
+        The link that leads to the world. Default: the link that routes to the public address; in the global zone that of the default route.
         """
         return pulumi.get(self, "public_link")
 
@@ -656,6 +675,7 @@ class RouterZone(pulumi.CustomResource):
                  firewall: pulumi.Input[Optional[Union['FirewallArgs', 'FirewallArgsDict', 'outputs.Firewall']]] = None,
                  fs_allowed: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  gateway: pulumi.Input[Optional[_builtins.str]] = None,
+                 global_zone: pulumi.Input[Optional[_builtins.bool]] = None,
                  host: pulumi.Input[Optional[_builtins.str]] = None,
                  hostid: pulumi.Input[Optional[_builtins.str]] = None,
                  limitpriv: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
@@ -743,6 +763,7 @@ class RouterZone(pulumi.CustomResource):
         :param pulumi.Input[Union['FirewallArgs', 'FirewallArgsDict', 'outputs.Firewall']] firewall: The packet filter. Default: the safe one.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] fs_allowed: Types of file systems that may be mounted in the zone. Default: the brand's; what the configuration has is left alone.
         :param pulumi.Input[_builtins.str] gateway: Where the router sends what is for the world. Default: the host's own default route.
+        :param pulumi.Input[_builtins.bool] global_zone: Whether the router is in the global zone, for a host that has a single public address: it translates to the host's own address, and no zone is made. The host needs static networking.
         :param pulumi.Input[_builtins.str] host: The host to make it on: an alias from the SSH configuration, `name` or `user@name:port`. Default: the provider's host.
         :param pulumi.Input[_builtins.str] hostid: Host id that the zone sees, in hexadecimal. Default: the host's.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] limitpriv: Privileges that processes in the zone can have, such as `[default, dtrace_proc]`. Default: the brand's; what the configuration has is left alone.
@@ -758,9 +779,9 @@ class RouterZone(pulumi.CustomResource):
         :param pulumi.Input[Sequence[pulumi.Input[Union['RouterNetworkArgs', 'RouterNetworkArgsDict']]]] networks: The private networks that the router serves.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] packages: Further packages for the router zone, under the names of the host's distribution. One that is taken out of the list stays installed.
         :param pulumi.Input[_builtins.str] pool: Resource pool that the zone is bound to. Default: none.
-        :param pulumi.Input[_builtins.str] public_address: The router's address to the world, with or without prefix length. Without it, the prefix of the host's own network on the public link is taken.
+        :param pulumi.Input[_builtins.str] public_address: The router's address to the world, with or without prefix length. Without it, the prefix of the host's own network on the public link is taken. Required unless `globalZone` is true.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] public_addresses: Further addresses of the router to the world, for port forwards and ingress.
-        :param pulumi.Input[_builtins.str] public_link: The link that leads to the world. Default: the link that routes to the public address.
+        :param pulumi.Input[_builtins.str] public_link: The link that leads to the world. Default: the link that routes to the public address; in the global zone that of the default route.
         :param pulumi.Input[Sequence[pulumi.Input[Union['ResourceControlArgs', 'ResourceControlArgsDict', 'outputs.ResourceControl']]]] resource_controls: Other resource controls; one entry for each value. Default: those that the zone's configuration has are left alone.
         :param pulumi.Input[Sequence[pulumi.Input[Union['RouteArgs', 'RouteArgsDict', 'outputs.Route']]]] routes: Static routes, beside the default route.
         :param pulumi.Input[_builtins.str] scheduling_class: Default scheduling class, such as `FSS`. Default: the system's.
@@ -849,6 +870,7 @@ class RouterZone(pulumi.CustomResource):
                  firewall: pulumi.Input[Optional[Union['FirewallArgs', 'FirewallArgsDict', 'outputs.Firewall']]] = None,
                  fs_allowed: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  gateway: pulumi.Input[Optional[_builtins.str]] = None,
+                 global_zone: pulumi.Input[Optional[_builtins.bool]] = None,
                  host: pulumi.Input[Optional[_builtins.str]] = None,
                  hostid: pulumi.Input[Optional[_builtins.str]] = None,
                  limitpriv: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
@@ -898,6 +920,9 @@ class RouterZone(pulumi.CustomResource):
             __props__.__dict__["firewall"] = firewall
             __props__.__dict__["fs_allowed"] = fs_allowed
             __props__.__dict__["gateway"] = gateway
+            if global_zone is None:
+                global_zone = False
+            __props__.__dict__["global_zone"] = global_zone
             __props__.__dict__["host"] = host
             __props__.__dict__["hostid"] = hostid
             __props__.__dict__["limitpriv"] = limitpriv
@@ -915,8 +940,6 @@ class RouterZone(pulumi.CustomResource):
             __props__.__dict__["networks"] = networks
             __props__.__dict__["packages"] = packages
             __props__.__dict__["pool"] = pool
-            if public_address is None and not opts.urn:
-                raise TypeError("Missing required property 'public_address'")
             __props__.__dict__["public_address"] = public_address
             __props__.__dict__["public_addresses"] = public_addresses
             __props__.__dict__["public_link"] = public_link
@@ -970,6 +993,7 @@ class RouterZone(pulumi.CustomResource):
         __props__.__dict__["firewall"] = None
         __props__.__dict__["fs_allowed"] = None
         __props__.__dict__["gateway"] = None
+        __props__.__dict__["global_zone"] = None
         __props__.__dict__["host"] = None
         __props__.__dict__["hostid"] = None
         __props__.__dict__["limitpriv"] = None
@@ -1127,6 +1151,14 @@ class RouterZone(pulumi.CustomResource):
         Where the router sends what is for the world.
         """
         return pulumi.get(self, "gateway")
+
+    @_builtins.property
+    @pulumi.getter(name="globalZone")
+    def global_zone(self) -> pulumi.Output[Optional[_builtins.bool]]:
+        """
+        Whether the router is in the global zone.
+        """
+        return pulumi.get(self, "global_zone")
 
     @_builtins.property
     @pulumi.getter
@@ -1292,7 +1324,7 @@ class RouterZone(pulumi.CustomResource):
     @pulumi.getter(name="publicVnic")
     def public_vnic(self) -> pulumi.Output[_builtins.str]:
         """
-        The router's vnic on the public link.
+        The router's vnic on the public link; in the global zone the link itself.
         """
         return pulumi.get(self, "public_vnic")
 

@@ -134,7 +134,7 @@ class ZoneArgs:
         :param pulumi.Input[_builtins.str] user_data: What cloud-init does in a virtual machine at its first boot, such as a `#cloud-config` text. It stands in place of what the host would make of `sshAuthorizedKeys` and `guestPassword`, and excludes them and `vm.cloudInit`.
         :param pulumi.Input[Sequence[pulumi.Input['ZoneUserArgs']]] users: Users inside. Those that are dropped from the program are removed, their home directories stay. Default: none beside the system's own.
         :param pulumi.Input['MachineArgs'] vm: The virtual machine: brands `bhyve`, `kvm` and `emu`.
-        :param pulumi.Input['WaitFor'] wait_for: What to wait for after the zone was booted. Default: `multiUser` where the brand runs illumos, else `running`.
+        :param pulumi.Input['WaitFor'] wait_for: What to wait for after the zone was booted. Default: `multiUser` where the brand runs illumos or Solaris, else `running`.
         :param pulumi.Input[_builtins.int] wait_timeout: How long to wait for it, in seconds. Default: 600.
         :param pulumi.Input[_builtins.str] zonepath: Directory of the zone; a zone that has another one is moved. Default: the usual place of the host's distribution.
         """
@@ -901,7 +901,7 @@ class ZoneArgs:
     @pulumi.getter(name="waitFor")
     def wait_for(self) -> pulumi.Input[Optional['WaitFor']]:
         """
-        What to wait for after the zone was booted. Default: `multiUser` where the brand runs illumos, else `running`.
+        What to wait for after the zone was booted. Default: `multiUser` where the brand runs illumos or Solaris, else `running`.
         """
         return pulumi.get(self, "wait_for")
 
@@ -1110,7 +1110,7 @@ class Zone(pulumi.CustomResource):
         :param pulumi.Input[_builtins.str] user_data: What cloud-init does in a virtual machine at its first boot, such as a `#cloud-config` text. It stands in place of what the host would make of `sshAuthorizedKeys` and `guestPassword`, and excludes them and `vm.cloudInit`.
         :param pulumi.Input[Sequence[pulumi.Input[Union['ZoneUserArgs', 'ZoneUserArgsDict']]]] users: Users inside. Those that are dropped from the program are removed, their home directories stay. Default: none beside the system's own.
         :param pulumi.Input[Union['MachineArgs', 'MachineArgsDict']] vm: The virtual machine: brands `bhyve`, `kvm` and `emu`.
-        :param pulumi.Input['WaitFor'] wait_for: What to wait for after the zone was booted. Default: `multiUser` where the brand runs illumos, else `running`.
+        :param pulumi.Input['WaitFor'] wait_for: What to wait for after the zone was booted. Default: `multiUser` where the brand runs illumos or Solaris, else `running`.
         :param pulumi.Input[_builtins.int] wait_timeout: How long to wait for it, in seconds. Default: 600.
         :param pulumi.Input[_builtins.str] zonepath: Directory of the zone; a zone that has another one is moved. Default: the usual place of the host's distribution.
         """

@@ -35,6 +35,7 @@ ROUTER_FAULTS = [
     ({"publicAddress": "192.0.2"}, "publicAddress", "192.0.2.10/24"),
     ({"publicAddress": "192.0.2.1/33"}, "publicAddress", "not an IPv4 address"),
     ({"publicLink": "net-0"}, "publicLink", "not a link name"),
+    ({"globalZone": "yes"}, "globalZone", "boolean"),
     ({"gateway": "192.0.2.1/24"}, "gateway", "not an IPv4 address"),
     ({"networks": []}, "networks", "at least 1"),
     ({"networks": [{}]}, "networks[0].subnet", "required"),

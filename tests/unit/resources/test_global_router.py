@@ -230,7 +230,7 @@ def test_a_shared_ip_zone_has_its_address_on_the_routers_own_vnic():
 
 def test_a_forward_is_bound_to_the_hosts_own_link():
     wanted = {"name": "www", "router": "gw", "publicPort": 80, "target": "10.9.1.20"}
-    rules = plan(PORT_FORWARD, wanted, built())[-1]
+    rules = plan(PORT_FORWARD, wanted, built())[0]
     assert "rdr igb0 192.0.2.11/32 port 80 -> 10.9.1.20 port 80 tcp" in (rules.run.stdin or "")
     assert rules.run.argv[4] == "global"
 

@@ -85,6 +85,7 @@ def test_an_etherstub_that_carries_vnics_is_not_deleted_and_they_are_named():
 def test_a_zone_is_found_its_network_from_its_address_alone():
     steps = plan(ZONE, WEB, FakeHost().router())
     assert says(steps) == [
+        "naming zone web in router zone gw",
         "seeing that 10.9.1.20 is free on lan0",
         "configuring zone web",
         "creating vnic web_0 over lan0",
@@ -187,6 +188,7 @@ def test_changing_the_boot_arguments_reboots_the_zone_and_touches_nothing_else()
         "booting zone web",
         "waiting for zone web to be up",
     ]
+
 
 def test_changing_autoboot_or_an_attribute_needs_no_reboot():
     changed = WEB | {"autoboot": False, "attributes": {"note": "it's 2 o'clock; $HOME"}}

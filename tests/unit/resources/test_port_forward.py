@@ -82,8 +82,8 @@ def differences(raw, state):
 def test_a_forward_is_a_redirection_from_every_side_and_a_way_back():
     steps = plan(PORT_FORWARD, SSH, host())
     assert says(steps) == [
-        "letting the filter pass forward ssh in router zone gw",
         "making forward ssh in router zone gw",
+        "letting the filter pass forward ssh in router zone gw",
     ]
     assert rules(steps) == [
         "rdr gw_0 192.0.2.100/32 port 2222 -> 10.9.1.2 port 22 tcp",

@@ -636,6 +636,7 @@ def test_solaris10_gets_all_its_answers():
     assert "root_password=$5$abc$def\n" in answers.run.stdin
     assert all("$5$abc$def" not in " ".join(s.run.argv) for s in steps)
     assert install_of(raw, host) == "install -a /images/s10.flar -u"
+    assert says(steps)[-1] == "waiting for zone web to be up"
     del raw["rootPasswordHash"]
     assert refusal(raw, host).property == "rootPasswordHash"
     kept = {**raw, "install": {"image": "/images/s10.flar", "keepIdentity": True}}

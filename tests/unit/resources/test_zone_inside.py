@@ -360,14 +360,15 @@ def test_a_time_zone_that_the_host_does_not_know_is_refused():
 
 
 BARE = {"name": "web", "nics": []}
+INSTALLED_BY_US = CONFIG + 'add attr\nset name="pulumi-install"\nset type="string"\nset value="-"\nend\n'
 
 
 @pytest.mark.parametrize(
     ("state", "config", "written"),
     [
-        ("installed", CONFIG, True),
-        ("running", CONFIG, False),
-        ("installed", CONFIG.partition("add attr")[0], False),
+        ("installed", INSTALLED_BY_US, True),
+        ("running", INSTALLED_BY_US, False),
+        ("installed", CONFIG, False),
     ],
     ids=["a create that was cut off", "a zone that has booted", "a zone that was made by hand"],
 )

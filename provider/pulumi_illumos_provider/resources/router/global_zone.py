@@ -101,8 +101,8 @@ def _public(wanted: RouterZoneInputs, now: Snapshot) -> records.Public:
     if address.ip in now.dhcp_addresses:
         raise Refused(
             f"DHCP gives the host its address {address.ip} on {link}, and rules with it would be wrong "
-            "when it changes: make it static with ipadm delete-addr and ipadm create-addr -T static, and keep "
-            "the default route with route -p add",
+            "when it changes: make it static with ipadm delete-addr and ipadm create-addr -T static, and "
+            "keep the default route with route -p add",
             "globalZone",
         )
     return records.Public(link, link, address, route.gateway if route and usual else None)
@@ -377,8 +377,8 @@ def _refuse_second(name: str, now: Snapshot) -> None:
         others.append("one that zap made")
     if others:
         raise Refused(
-            f"the global zone has a router already ({', '.join(others)}): add networks to that one, or make "
-            "a router zone",
+            f"the global zone has a router already ({', '.join(others)}): add networks to that one, or "
+            "make a router zone",
             "globalZone",
         )
 

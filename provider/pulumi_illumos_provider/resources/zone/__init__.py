@@ -22,7 +22,7 @@ from pulumi_illumos_provider.resources.zone.job import Job
 from pulumi_illumos_provider.resources.zone.lifecycle import Lifecycle, postponing_steps, waiting_steps
 from pulumi_illumos_provider.resources.zone.limits import Limits
 from pulumi_illumos_provider.resources.zone.machine import Guest
-from pulumi_illumos_provider.resources.zone.network import Network, claims
+from pulumi_illumos_provider.resources.zone.network import Network, claims, protecting_steps
 from pulumi_illumos_provider.resources.zone.settings import Settings
 from pulumi_illumos_provider.resources.zone.side import Side
 from pulumi_illumos_provider.resources.zone.storage import Storage
@@ -207,6 +207,7 @@ def _in_order(wanted: ZoneInputs, job: Job) -> list[Step]:
     plan += job.inside
     plan += job.attached
     if run and (stop or not job.running):
+        plan += protecting_steps(job)
         plan += [steps.boot_step(name), *waiting_steps(name, wanted, job)]
         if zone is not None and "pending" in zone.live:
             plan.append(Step(f"forgetting what waited for a reboot of zone {name}", pending.forget(name)))

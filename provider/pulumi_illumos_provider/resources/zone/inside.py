@@ -245,10 +245,10 @@ def _resolver(wanted: InsideInputs, job: Job) -> str | None:
 
 
 def _settled(job: Job) -> bool:
-    """Whether what a zone lacks is not ours to write: its first boot is over, or another made it."""
+    """Whether what a zone lacks is not ours to write: it has booted, or somebody else installed it."""
     if job.zone is None or not job.installed:
         return False
-    return job.zone.listed.active or job.zone.owner != records.owner_value(job.owner.urn)
+    return job.zone.listed.active or records.INSTALL not in job.zone.config.attributes
 
 
 def _meant_resolver(text: str) -> tuple[Any, ...]:

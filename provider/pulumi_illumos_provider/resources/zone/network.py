@@ -310,6 +310,13 @@ def _link_steps(job: Job, exclusive: bool) -> list[Step]:
     return found
 
 
+def protecting_steps(job: Job) -> list[Step]:
+    """Protect the links of DHCP clients again: it went when the zone was halted (zoneadmd)."""
+    clients = [nic for nic in job.placed if nic.made and nic.dhcp and not (nic.protected or nic.shared)]
+    again = [steps.protect_step(nic.vnic) for nic in clients]
+    return [step for step in again if step not in job.links]
+
+
 def _kept_mac(nic: Placed, job: Job) -> str | None:
     """The MAC address that a vnic keeps when it is made anew: its lower link or its address is the same."""
     link = job.now.link_of(job.name, nic.vnic)

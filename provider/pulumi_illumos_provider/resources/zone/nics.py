@@ -224,9 +224,7 @@ def _is_plain(state: NetworkState) -> bool:
     if len(state.nics) != 1:
         return False
     nic = state.nics[0]
-    as_usual = (
-        nic.gateway == nic.default_gateway or state.ip_type is IpType.SHARED or is_somewhere(nic)
-    )
+    as_usual = nic.gateway == nic.default_gateway or state.ip_type is IpType.SHARED or is_somewhere(nic)
     return as_usual and not (nic.addresses or nic.addrconf or nic.vlan_id or nic.global_nic)
 
 
