@@ -33,9 +33,15 @@ def test_properties_change_in_place_and_only_some_reboot_the_zone(host, stack):
     assert "it's 2 o'clock; $HOME" in host.run("zonecfg -z web info attr name=note").stdout
 
     shop.write(site(web=web(memory="1G", cpus=0.29)))
+    assert "rebooted" not in shop.preview()
+    shop.up()
+    assert boots(host, "web") == booted
+    assert "limit=29," in host.run("zonecfg -z web export").stdout
+
+    shop.write(site(web=web(memory="1G", cpus=0.29, bootargs="-m verbose")))
     assert "zone web will be rebooted" in shop.preview()
     shop.up()
-    assert "limit=29," in host.run("zonecfg -z web export").stdout
+    assert boots(host, "web") > booted
     assert host.run("zlogin web echo up").stdout == "up\n"
 
     assert (uuid(host, "web"), mac(host, "web_0")) == identity

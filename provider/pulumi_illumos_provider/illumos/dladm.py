@@ -10,6 +10,7 @@ from pulumi_illumos_provider.illumos.listing import not_listed
 from pulumi_illumos_provider.plan import Command, sh
 
 DLADM = "/usr/sbin/dladm"
+FLOWADM = "/usr/sbin/flowadm"
 
 SHOW_LINKS = Command((DLADM, "show-link", "-p", "-o", "link,class,mtu,over"))
 # The zone column came with OmniOS; a dladm that does not know it refuses the whole command.
@@ -193,8 +194,13 @@ def create_vnic(name: str, over: str, mac: str | None = None, vid: int = 0) -> C
 
 
 def delete_vnic(name: str) -> Command:
-    """Fails with "link busy" while it is plumbed or lent to a zone."""
-    return Command((DLADM, "delete-vnic", name))
+    """Fails with "link busy" while it is plumbed or lent to a zone. Its flows (flowadm(8)) go first."""
+    script = f"""
+flows=$({FLOWADM} show-flow -p -o flow -l "$1" 2>/dev/null)
+[ -z "$flows" ] || {FLOWADM} remove-flow -l "$1" || exit
+{DLADM} delete-vnic "$1"
+"""
+    return sh(script, name)
 
 
 def set_property(name: str, prop: str, *values: str, zone: str = "") -> Command:

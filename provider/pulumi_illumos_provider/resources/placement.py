@@ -74,6 +74,15 @@ class Placed:
         return (*first, *self.further)
 
     @property
+    def asking(self) -> bool:
+        """Whether its link is protected as that of a DHCP client.
+
+        The protection learns addresses from DHCP alone: an IPv6 address that the zone finds by itself
+        would be dropped.
+        """
+        return self.dhcp and not (self.protected or self.shared or self.addrconf)
+
+    @property
     def made(self) -> bool:
         """Whether its link is a vnic that we make, and that is there while the zone is not."""
         return not (self.shared or self.whole or self.global_nic)

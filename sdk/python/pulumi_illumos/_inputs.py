@@ -1763,7 +1763,7 @@ class NicArgsDict(TypedDict):
     """
     addrconf: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
     """
-    Whether the zone takes an IPv6 address from router advertisements. It excludes `allowedAddress`.
+    Whether the zone takes an IPv6 address from router advertisements. It excludes `allowedAddress`, and the link protection that `dhcp` has otherwise.
     """
     address: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
@@ -1853,7 +1853,7 @@ class NicArgs:
         """
         A network interface of a zone, plugged into one link, etherstub or router's network.
 
-        :param pulumi.Input[_builtins.bool] addrconf: Whether the zone takes an IPv6 address from router advertisements. It excludes `allowedAddress`.
+        :param pulumi.Input[_builtins.bool] addrconf: Whether the zone takes an IPv6 address from router advertisements. It excludes `allowedAddress`, and the link protection that `dhcp` has otherwise.
         :param pulumi.Input[_builtins.str] address: IPv4 address. With `dhcp` behind a router: the reserved address.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] addresses: Further addresses: IPv4, or IPv6 with prefix length.
         :param pulumi.Input[_builtins.bool] allowed_address: Whether the host lets the zone send from its own addresses only. It excludes `addrconf`, and `dhcp`, which has link protection of its own. Default: yes for static addresses.
@@ -1916,7 +1916,7 @@ class NicArgs:
     @pulumi.getter
     def addrconf(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether the zone takes an IPv6 address from router advertisements. It excludes `allowedAddress`.
+        Whether the zone takes an IPv6 address from router advertisements. It excludes `allowedAddress`, and the link protection that `dhcp` has otherwise.
         """
         return pulumi.get(self, "addrconf")
 

@@ -524,6 +524,8 @@ def test_a_dhcp_client_boots_again_when_another_address_is_reserved_for_it():
     steps = says(plan(ZONE, {"name": "web", "nics": [nic]}, host, update=True))
     asked = [steps.index(say) for say in steps if "reserving 10.9.1.21" in say or "booting" in say]
     assert steps.index("shutting down zone web") < asked[0] < asked[1]
+    # What zoneadmd took off the link when it halted the zone is there again when it boots.
+    assert steps.index("protecting vnic web_0 for DHCP") < asked[1]
 
 
 # zap ----------------------------------------------------------------------------------------------
@@ -673,3 +675,9 @@ def test_a_zone_with_a_sites_own_name_empty_fields_and_free_properties():
 
 
 FREE = {"promiscphys": "on", "allow_ip_spoofing": "true"}
+
+
+def test_a_dhcp_client_is_protected_again_before_it_boots_and_not_where_ipv6_would_suffer():
+    nic = {"link": "igb0", "dhcp": True}
+    assert "protecting vnic web_0 for DHCP" in says(fresh(nic))
+    assert "protecting vnic web_0 for DHCP" not in says(fresh(nic | {"addrconf": True}))

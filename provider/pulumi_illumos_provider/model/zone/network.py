@@ -107,7 +107,8 @@ class Nic(Properties):
         strict=True,
     )
     addrconf: bool = prop(
-        "Whether the zone takes an IPv6 address from router advertisements. It excludes `allowedAddress`.",
+        "Whether the zone takes an IPv6 address from router advertisements. It excludes `allowedAddress`, "
+        "and the link protection that `dhcp` has otherwise.",
         change=Change.REBOOT,
         default=False,
         strict=True,

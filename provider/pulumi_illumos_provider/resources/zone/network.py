@@ -299,7 +299,7 @@ def _link_steps(job: Job, exclusive: bool) -> list[Step]:
                 job.now,
                 mac=nic.mac or _kept_mac(nic, job),
                 vid=nic.vid,
-                dhcp_protection=nic.dhcp and not nic.protected,
+                dhcp_protection=nic.asking,
                 zone=job.name,
             )
         if not nic.global_nic:
@@ -312,8 +312,7 @@ def _link_steps(job: Job, exclusive: bool) -> list[Step]:
 
 def protecting_steps(job: Job) -> list[Step]:
     """Protect the links of DHCP clients again: it went when the zone was halted (zoneadmd)."""
-    clients = [nic for nic in job.placed if nic.made and nic.dhcp and not (nic.protected or nic.shared)]
-    again = [steps.protect_step(nic.vnic) for nic in clients]
+    again = [steps.protect_step(nic.vnic) for nic in job.placed if nic.made and nic.asking]
     return [step for step in again if step not in job.links]
 
 
