@@ -17,7 +17,7 @@ import pytest
 
 from illumos_lab.testing import Lab
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 CLI = [sys.executable, "-m", "illumos_lab.cli"]
 

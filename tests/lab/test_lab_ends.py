@@ -18,7 +18,7 @@ from illumos_lab import lab as labs
 from illumos_lab.protocol import LabError
 from illumos_lab.testing import Lab
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(300)
 
 
 def _processes(directory: Path) -> list[str]:

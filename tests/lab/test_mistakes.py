@@ -16,7 +16,7 @@ import pytest
 
 from illumos_lab.testing import Lab, Result
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 SETUP = """
 set -e

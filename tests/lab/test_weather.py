@@ -20,7 +20,7 @@ from illumos_lab.faults import MaxStartups
 from illumos_lab.protocol import LabError
 from illumos_lab.testing import Host, Lab
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 T = TypeVar("T")
 
