@@ -189,3 +189,26 @@ def test_guests_on_tribblix(tmp_path):
         shop.destroy()
         assert host.run("zoneadm list -cn").stdout == ""
         assert "rpool/guest" not in host.run("zfs list -H -o name").stdout
+
+
+def test_an_emulated_machine_and_a_directory_that_is_a_zone_already(host, stack):
+    host.run(
+        "zonecfg -z old 'create -b; set brand=lipkg; set zonepath=/zones/kept; set ip-type=exclusive'"
+        " && zoneadm -z old install && echo kept >/zones/kept/root/etc/mark"
+        " && zoneadm -z old detach && zonecfg -z old delete -F"
+    ).check()
+    machine = {"ram": "1G", "vcpus": 1, "bootdisk": {"dataset": "rpool/emulated", "size": "64M"}}
+    shop = stack().write(
+        {
+            "lan": LAN,
+            "emulated": zone("emulated", brand="emu", nics=nic("10.10.0.7/24"), vm=machine),
+            "kept": zone("kept", nics=[], zonepath="/zones/kept", install={"attach": "verify"}),
+        }
+    )
+    shop.up()
+    assert ":running:" in host.run("zoneadm -z emulated list -p").stdout
+    assert host.run("zlogin kept cat /etc/mark").stdout == "kept\n"
+    shop.expect_no_change()
+    host.run("flowadm add-flow -l emulated_0 -a transport=tcp slow0").check()
+    shop.destroy()
+    assert host.run("flowadm show-flow -p -o flow").stdout == ""
