@@ -89,3 +89,75 @@ def test_shared_directories_and_datasets_are_there_and_go_as_they_were_asked(hos
     shop.destroy()
     assert host.run("zfs list -H -o name rpool/box").status != 0
     host.run("rm -r '/export/the data'; rmdir /export 2>/dev/null")
+
+
+LIVE = {
+    "autoboot": (False, "autoboot: false"),
+    "attributes": ({"note": "x"}, "value: x"),
+    "admins": ([{"user": "root", "auths": ["login"]}], "user: root"),
+    "cpus": (0.5, "zone.cpu-cap"),
+    "cpuShares": (7, "zone.cpu-shares"),
+    "memory": ("768M", "zone.max-physical-memory"),
+    "swap": ("1G", "zone.max-swap"),
+    "lockedMemory": ("256M", "zone.max-locked-memory"),
+    "maxLwps": (900, "zone.max-lwps"),
+    "maxProcesses": (800, "zone.max-processes"),
+    "maxShmMemory": ("64M", "zone.max-shm-memory"),
+    "maxShmIds": (11, "zone.max-shm-ids"),
+    "maxMsgIds": (12, "zone.max-msg-ids"),
+    "maxSemIds": (13, "zone.max-sem-ids"),
+    "resourceControls": ([{"name": "zone.max-lofi", "limit": 14}], "zone.max-lofi"),
+}
+"""Properties that change in place, each with what tells of it."""
+
+REBOOT = {
+    "bootargs": ("-m verbose", "bootargs: -m verbose"),
+    "limitpriv": (["default", "dtrace_proc"], "limitpriv: default,dtrace_proc"),
+    "schedulingClass": ("FSS", "scheduling-class: FSS"),
+    "fsAllowed": (["pcfs"], "fs-allowed: pcfs"),
+    "hostid": ("8f2a31b0", "hostid: 8f2a31b0"),
+    "securityFlags": ({"default": ["aslr"]}, "default: aslr"),
+    "devices": (["/dev/dtrace*"], "match: /dev/dtrace*"),
+    "filesystems": ([{"dir": "/mnt/etc", "special": "/etc", "options": ["ro"]}], "special: /etc"),
+}
+
+
+def test_every_change_has_its_effect_at_once_or_by_one_reboot(host, stack):
+    # zonecfg writes the rights of `admins` there.
+    host.run("cp -p /etc/user_attr /var/tmp/user_attr").check()
+    shop = stack().write({"box": zone("box", nics=[])})
+    shop.up()
+    booted = boots(host, "box")
+
+    changed = {name: value for name, (value, _) in LIVE.items()}
+    shop.write({"box": zone("box", nics=[], **changed)})
+    preview = shop.preview()
+    assert "rebooted" not in preview
+    assert all(name in preview for name in LIVE)
+    shop.up()
+    assert boots(host, "box") == booted
+    told = host.run("zonecfg -z box info").stdout
+    in_force = {name for name in {words for _, words in LIVE.values()} if name.startswith("zone.")}
+    assert [words for _, words in LIVE.values() if words not in told] == []
+    assert {name for name in in_force if not live(host, name)} == set()
+    assert live(host, "zone.max-lofi") == ["14"]
+    shop.preview("--expect-no-changes")
+
+    changed |= {name: value for name, (value, _) in REBOOT.items()}
+    shop.write({"box": zone("box", nics=[], **changed)})
+    preview = shop.preview()
+    assert "zone box will be rebooted" in preview
+    assert all(name in preview for name in REBOOT)
+    shop.up()
+    assert boots(host, "box") == booted + 1
+    told = host.run("zonecfg -z box info").stdout
+    assert [words for _, words in REBOOT.values() if words not in told] == []
+    assert host.run("zlogin box hostid").stdout == "8f2a31b0\n"
+    assert host.run("zlogin box ls /mnt/etc/release").status == 0
+    shop.expect_no_change()
+
+    shop.write({"box": zone("box", nics=[])}).up()
+    assert {name for name in in_force - {"zone.cpu-shares", "zone.max-lofi"} if live(host, name)} == set()
+    shop.destroy()
+    assert "zone" not in host.run("cat /etc/user_attr").stdout
+    host.run("mv /var/tmp/user_attr /etc/user_attr").check()
