@@ -12,10 +12,6 @@ class BrandUsageError(Exception):
     """The brand's script refuses its options; the text is its usage."""
 
 
-class BrandFailure(Exception):
-    """The brand's script fails; the text is what it prints."""
-
-
 @dataclass(frozen=True)
 class Brand:
     """How zones of a brand are installed.

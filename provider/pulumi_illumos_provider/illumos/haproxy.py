@@ -40,7 +40,6 @@ LIMIT = 60
 
 TCP, HTTP = "tcp", "http"
 
-_CERTIFICATES = "etc/haproxy.certs"
 _MARK = "# Built by pulumi-illumos from the files in /etc/haproxy.d: changes are overwritten."
 _RECORD = "ingress: "
 
@@ -286,18 +285,18 @@ def install(zone: str, package: Haproxy, command: Command) -> Command:
     Args:
         command: installs the package in the global zone; it is run in the zone.
     """
-    words = command.argv[2:] if command.argv[0] == "/bin/sh" else ('"$@"', "sh", *command.argv)
+    body, *args = zlogin.script_of(command)
     script = f"""
 program=$1 package=$2
 shift 2
 [ ! -x "$program" ] || exit 0
-( {words[0]} ) || exit
+( {body} ) || exit
 [ -x "$program" ] || {{
     echo "package $package was installed, and yet there is no $program in the zone" >&2
     exit 1
 }}
 """
-    inside = zlogin.inside(zone, script, package.program, package.package, *words[2:])
+    inside = zlogin.inside(zone, script, package.program, package.package, *args)
     alone = 'lock "$1.packages"\nshift\n"$@"'
     return sh(fragments.LOCK + alone, zone, *inside.argv, stdin=inside.stdin)
 

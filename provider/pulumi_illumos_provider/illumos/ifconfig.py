@@ -27,18 +27,6 @@ def hostname6_file(addresses: Sequence[Interface]) -> str:
     return "".join(f"addif {address} up\n" for address in addresses)
 
 
-def parse_file(text: str) -> list[Interface]:
-    """The addresses of a hostname file; lines that say something else are passed over."""
-    found: list[Interface] = []
-    for line in text.splitlines():
-        for word in line.split():
-            try:
-                found.append(ip_interface(word))
-            except ValueError:
-                continue
-    return found
-
-
 def parse_addresses(text: str) -> dict[str, frozenset[Interface]]:
     """Addresses by interface from ``ipadm show-addr -p -o addrobj,addr``; link-local ones left out."""
     found: dict[str, set[Interface]] = {}
@@ -54,14 +42,20 @@ def parse_addresses(text: str) -> dict[str, frozenset[Interface]]:
     return {name: frozenset(addresses) for name, addresses in found.items()}
 
 
-# ``have`` prints the interface's addresses, one a line. What is new is added before what is old goes.
-_SET = r"""
+# ``have`` prints the interface's addresses, one a line.
+_HAVE = r"""
 link=$1
 shift
 have() {
     /usr/sbin/ipadm show-addr -p -o addrobj,addr 2>/dev/null | sed -n "s|^$link/[^:]*:||p" |
         sed -e 's/\\//g' -e '/%/d' -e '/^fe80/d'
 }
+"""
+
+# What is new is added before what is old goes.
+_SET = (
+    _HAVE
+    + r"""
 has() {
     have | grep -F -x -e "$1" >/dev/null
 }
@@ -96,14 +90,15 @@ for old in $(have); do
     esac || exit
 done
 """
+)
 
-_HAS = r"""
-link=$1
-shift
-have=$(/usr/sbin/ipadm show-addr -p -o addrobj,addr 2>/dev/null | sed -n "s|^$link/[^:]*:||p" |
-    sed -e 's/\\//g' -e '/%/d' -e '/^fe80/d' | sort)
-[ -n "$have" ] && [ "$have" = "$(printf '%s\n' "$@" | sort)" ]
+_HAS = (
+    _HAVE
+    + r"""
+found=$(have | sort)
+[ -n "$found" ] && [ "$found" = "$(printf '%s\n' "$@" | sort)" ]
 """
+)
 
 
 def set_addresses(zone: str, link: str, addresses: Sequence[Interface]) -> Command:

@@ -8,7 +8,6 @@ from pulumi_illumos_provider.plan import Command, sh
 _ON = f"zone=$1{REACH}"
 
 MULTI_USER = "svc:/milestone/multi-user-server:default"
-SINGLE_USER = "svc:/milestone/single-user:default"
 FORWARDING = "svc:/network/ipv4-forwarding:default"
 FORWARDING6 = "svc:/network/ipv6-forwarding:default"
 ROUTER_ADVERTISEMENTS = "svc:/network/routing/ndp:default"

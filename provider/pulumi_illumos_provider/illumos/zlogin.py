@@ -35,3 +35,11 @@ def inside(zone: str, script: str, *args: str) -> Command:
             raise ValueError(f"{word!r} cannot be handed to a shell inside a zone")
     enter = () if zone == GLOBAL else ("/usr/sbin/zlogin", "-S", zone)
     return Command((*enter, "/bin/sh", "-s", "--", *args), stdin=script)
+
+
+def script_of(command: Command) -> tuple[str, ...]:
+    """A command of the global zone as a shell script and its arguments, to be run with `inside`."""
+    if command.argv[0] == "/bin/sh":
+        _, _, script, _, *args = command.argv
+        return (script, *args)
+    return ('"$@"', *command.argv)

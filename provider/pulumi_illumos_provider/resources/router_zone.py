@@ -19,7 +19,7 @@ from pulumi_illumos_provider.illumos import (
 )
 from pulumi_illumos_provider.illumos.distribution import Distribution
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen, probes
-from pulumi_illumos_provider.illumos.zlogin import inside
+from pulumi_illumos_provider.illumos.zlogin import inside, script_of
 from pulumi_illumos_provider.model.base import Change, Properties
 from pulumi_illumos_provider.model.common import ZoneState
 from pulumi_illumos_provider.model.router_zone import (
@@ -31,7 +31,7 @@ from pulumi_illumos_provider.model.router_zone import (
     RouterZoneOutputs,
 )
 from pulumi_illumos_provider.model.values import HostAddress
-from pulumi_illumos_provider.plan import Command, Probes, Step, sh
+from pulumi_illumos_provider.plan import Probes, Step, sh
 from pulumi_illumos_provider.resources import etherstub
 from pulumi_illumos_provider.resources import zone_steps as steps
 from pulumi_illumos_provider.resources.kind import Claim, Difference, Kind, Owner, Plan
@@ -495,21 +495,13 @@ def _package_steps(design: Design, zone: ZoneSeen, distribution: Distribution) -
     return [
         Step(
             f"installing package {package} in zone {design.name}",
-            _in_zone(design.name, distribution.install_package(package)),
+            inside(design.name, *script_of(distribution.install_package(package))),
             timeout=steps.INSTALL_LIMIT,
             remedy=f"see that the host's package repositories offer {package}, then run again",
         )
         for package in design.settings.packages
         if package not in had
     ]
-
-
-def _in_zone(zone: str, command: Command) -> Command:
-    """A command of the global zone, run in a zone; a script goes with its arguments."""
-    shell, *words = command.argv
-    if shell == "/bin/sh":
-        return inside(zone, words[1], *words[3:])
-    return inside(zone, '"$@"', *command.argv)
 
 
 def _former_rules_steps(design: Design, zone: ZoneSeen) -> list[Step]:

@@ -17,9 +17,7 @@ WAIT_MARGIN = 60.0
 """How much longer a step may take than the waiting that it counts itself."""
 STOP_LIMIT = 2000.0  # A bhyve guest may take half an hour to power off.
 
-CPU_CAP = "zone.cpu-cap"
 MEMORY_CAP = "zone.max-physical-memory"
-SWAP_CAP = "zone.max-swap"
 
 
 # Who owns it -------------------------------------------------------------------------------------

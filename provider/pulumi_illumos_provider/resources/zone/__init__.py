@@ -155,10 +155,8 @@ class ZoneKind(Kind[ZoneInputs, ZoneOutputs]):
         for side in _SIDES:
             if field in side.fields:
                 return side.satisfied(field, wanted, state)
-        value = getattr(wanted, field)
-        if field in ("host", "name"):
-            return value is None or bool(value == getattr(state, field))
-        return bool(value == getattr(state, field))
+        value = getattr(wanted, field)  # Host and name, which belong to no side.
+        return value is None or bool(value == getattr(state, field))
 
     def change(self, field: str, wanted: ZoneInputs, state: ZoneOutputs) -> Change:
         for side in _SIDES:

@@ -33,19 +33,17 @@ class Control:
         name: the resource control.
         factor: units of the control in one of the property.
         deny: whether it refuses; shares only count.
-        initial: value that the system gives every zone.
     """
 
     field: str
     name: str
     factor: int = 1
     deny: bool = True
-    initial: int | None = None
 
 
 CONTROLS: Final = (
     Control("cpus", "zone.cpu-cap", factor=100),
-    Control("cpu_shares", "zone.cpu-shares", deny=False, initial=1),
+    Control("cpu_shares", "zone.cpu-shares", deny=False),
     Control("swap", "zone.max-swap"),
     Control("locked_memory", "zone.max-locked-memory"),
     Control("max_lwps", "zone.max-lwps"),
@@ -58,6 +56,7 @@ CONTROLS: Final = (
 _MEMORY: Final = Control("memory", MEMORY_CAP)
 _SIZES: Final = frozenset({"memory", "swap", "locked_memory", "max_shm_memory"})
 _INITIAL: Final = {"zone.cpu-shares": 1, "zone.zfs-io-priority": 1}
+"""Values that the system gives every zone."""
 _ENTRY = re.compile(r"(priv|limit|action)=([^,)]*)")
 
 
@@ -135,11 +134,11 @@ def _control(job: Job, control: Control, limit: int | None) -> None:
     """Have a limit in the configuration and, while the zone runs, in force."""
     wanted = [] if limit is None else [zonecfg.rctl(control.name, limit, deny=control.deny)]
     job.want("rctl", control.name, *wanted)
-    live = [limit if limit is not None else control.initial]
-    _live(job, control.name, [n for n in live if n is not None], deny=control.deny)
+    _live(job, control.name, [] if limit is None else [limit], deny=control.deny)
 
 
-def _live(job: Job, name: str, limits: list[int], *, deny: bool) -> None:
+def _live(job: Job, name: str, wanted: list[int], *, deny: bool) -> None:
+    limits = _or_initial(name, wanted)
     if not job.running or job.zone is None or prctl_values(job.zone, name) == limits:
         return
     amount = ", ".join(map(str, limits)) or "no limit"
@@ -158,6 +157,11 @@ def prctl_values(zone: ZoneSeen, name: str) -> list[int]:
         return prctl.parse(zone.live["rctls"]).get(name, [])
     resource = zone.config.resource("rctl", name)
     limits = sorted(entry.limit for entry in _entries(resource)) if resource else []
+    return _or_initial(name, limits)
+
+
+def _or_initial(name: str, limits: list[int]) -> list[int]:
+    """Limits, or the one that the system gives every zone where there are none."""
     return limits or ([_INITIAL[name]] if name in _INITIAL else [])
 
 
@@ -209,8 +213,6 @@ def _others(job: Job, wanted: list[ResourceControl]) -> None:
         entries = [control for control in wanted if control.name == name]
         job.want("rctl", name, *([_resource(name, entries)] if entries else []))
         limits = sorted(entry.limit for entry in entries)
-        if not limits and name in _INITIAL:
-            limits = [_INITIAL[name]]
         _live(job, name, limits, deny=all(entry.deny for entry in entries))
 
 
