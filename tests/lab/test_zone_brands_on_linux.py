@@ -111,7 +111,7 @@ def test_guests_without_addresses_ask_for_a_lease(lab: Lab) -> None:
     host.guest("server").run(
         "ip addr add 10.0.0.2/24 dev dhcp0 &&"
         " dnsmasq --conf-file=/dev/null --port=0 --interface=dhcp0 --dhcp-authoritative"
-        " --dhcp-range=10.0.0.50,10.0.0.60,1h --dhcp-option=3,10.0.0.1 --dhcp-option=6,10.0.0.1"
+        " --dhcp-range=10.0.0.50,10.0.0.59,1h --dhcp-option=3,10.0.0.1 --dhcp-option=6,10.0.0.1"
         " --dhcp-leasefile=/tmp/leases --pid-file=/tmp/pid --user= --group="
     ).check()
     make(host, "client", "emu", "set physical=vm1")
