@@ -75,5 +75,11 @@ def test_guests_behind_a_router_have_addresses_names_and_the_world(host, stack):
         guest.run(f"ip addr del 10.9.1.5/26 dev {name}_0").check()
         assert guest.run("ping -n -c1 -W5 10.9.1.62").status == 0, name
     shop.preview("--expect-no-changes")
+
+    # A guest that reboots loses its protection; that is seen, and it stays what it is.
+    host.run("zoneadm -z asks reboot").check()
+    until(lambda: " 10.9.1.7/26" in asks.run("ip -4 addr").stdout, "address of asks after its reboot")
+    shop.expect_no_change()
+    assert shop.resources()["asks"]["outputs"]["unprotectedLinks"] == ["asks_0"]
     shop.destroy()
     host.run("rm -r /images").check()

@@ -19,6 +19,8 @@ INSTALL = "pulumi-install"
 LIFECYCLE = "pulumi-lifecycle"
 SERVERS = "pulumi-servers"
 SWITCHED_ON = "pulumi-switched-on"
+DHCP = "pulumi-dhcp"
+"""The links, joined by commas, of a guest that asks for its addresses; its files do not say so."""
 
 DIRECTORY = "/etc/pulumi-illumos/routers"
 """One file for each router in the global zone, called like it: a line ``NAME=VALUE`` for each attribute."""

@@ -1329,6 +1329,7 @@ class Zone(pulumi.CustomResource):
             __props__.__dict__["live_limits"] = None
             __props__.__dict__["pending_reboot"] = None
             __props__.__dict__["status"] = None
+            __props__.__dict__["unprotected_links"] = None
             __props__.__dict__["uuid"] = None
         super(Zone, __self__).__init__(
             'illumos:index:Zone',
@@ -1402,6 +1403,7 @@ class Zone(pulumi.CustomResource):
         __props__.__dict__["status"] = None
         __props__.__dict__["swap"] = None
         __props__.__dict__["timezone"] = None
+        __props__.__dict__["unprotected_links"] = None
         __props__.__dict__["users"] = None
         __props__.__dict__["uuid"] = None
         __props__.__dict__["vm"] = None
@@ -1813,6 +1815,14 @@ class Zone(pulumi.CustomResource):
         Time zone.
         """
         return pulumi.get(self, "timezone")
+
+    @_builtins.property
+    @pulumi.getter(name="unprotectedLinks")
+    def unprotected_links(self) -> pulumi.Output[Sequence[_builtins.str]]:
+        """
+        Links of a running zone that asks for its addresses by DHCP and that the host does not protect from forged addresses: the system takes the protection off when a zone halts, also when it reboots by itself or by hand. It comes back when an update boots the zone.
+        """
+        return pulumi.get(self, "unprotected_links")
 
     @_builtins.property
     @pulumi.getter

@@ -681,3 +681,39 @@ def test_a_dhcp_client_is_protected_again_before_it_boots_and_not_where_ipv6_wou
     nic = {"link": "igb0", "dhcp": True}
     assert "protecting vnic web_0 for DHCP" in says(fresh(nic))
     assert "protecting vnic web_0 for DHCP" not in says(fresh(nic | {"addrconf": True}))
+
+
+@pytest.mark.parametrize(
+    ("protection", "missing"), [("", ["web_0"]), (",".join(dladm.DHCP_PROTECTION), [])]
+)
+def test_a_guest_that_rebooted_by_itself_still_asks_for_its_address(protection, missing):
+    nic = {"link": "igb0", "dhcp": True}
+    made = text_of(plan(ZONE, {"name": "web", "brand": "bhyve", "nics": [nic]}, branded("bhyve")))
+    assert 'set name="pulumi-dhcp"\nset type="string"\nset value="web_0"' in made
+    notes = "".join(
+        f'add attr\nset name="{name}"\nset type="string"\nset value="{value}"\nend\n'
+        for name, value in (("pulumi-dhcp", "web_0"), ("resolvers", "192.0.2.53"))
+    )
+    host = branded("bhyve").vnic("web_0", "igb0", "web", protection)
+    host.zone("web", "running", config(net("physical=web_0"), brand="bhyve") + notes, brand="bhyve")
+    state = state_of(host)
+    assert state.unprotected_links == missing
+    assert set(ZONE.spell(state).get("attributes", {})) <= {"resolvers"}
+    raw = {"brand": "bhyve", "nics": [nic]}
+    assert differences(raw, host) == []
+    # The client goes on with the address that it has; to be protected it would have to ask for it again.
+    steps = says(plan(ZONE, {"name": "web", **raw}, host, update=True))
+    assert not any("protecting" in say or "booting" in say for say in steps)
+    assert "pulumi-dhcp" in text_of(
+        plan(ZONE, {"name": "web", "brand": "bhyve", "nics": []}, host, update=True)
+    )
+
+
+def test_the_files_of_a_native_zone_say_what_it_asks_for():
+    assert "pulumi-dhcp" not in text_of(fresh({"link": "igb0", "dhcp": True}))
+    files = {**WEB_FILES, "etc/hostname.web_0": "", "etc/dhcp.web_0": ""}
+    host = FakeHost().vnic("web_0", "igb0", "web")
+    host.zone("web", "running", config(net("physical=web_0")), files)
+    assert state_of(host).unprotected_links == ["web_0"]
+    host.zones[-1] = host.zones[-1].replace(":running:", ":installed:")
+    assert state_of(host).unprotected_links == []

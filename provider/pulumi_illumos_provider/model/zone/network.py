@@ -371,3 +371,8 @@ class NetworkState(Properties):
     router: str | None = Field(None, description="The router zone of the first nic.")
     nics: list[NicState] = Field(description="The zone's network interfaces.")
     ip_type: IpType = Field(description="Whether the zone has an IP stack of its own.")
+    unprotected_links: list[str] = Field(
+        description="Links of a running zone that asks for its addresses by DHCP and that the host does "
+        "not protect from forged addresses: the system takes the protection off when a zone halts, also "
+        "when it reboots by itself or by hand. It comes back when an update boots the zone."
+    )

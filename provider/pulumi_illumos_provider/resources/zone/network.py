@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 from typing import Any, ClassVar
 
 from pulumi_illumos_provider.errors import Refused
-from pulumi_illumos_provider.illumos import dladm, names, zap_records, zonecfg
+from pulumi_illumos_provider.illumos import dladm, names, records, zap_records, zonecfg
 from pulumi_illumos_provider.illumos.brands import Brand, Family
 from pulumi_illumos_provider.illumos.distribution import Distribution
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen
@@ -69,6 +69,7 @@ class Network(Side[NetworkInputs, NetworkState]):
             same = len(present) == len(nets) and all(map(zonecfg.same, present, nets))
             if not same or job.zone.listed.exclusive != exclusive or _asks_for_another(job):
                 job.reboot_for("nics")
+        job.want("attr", records.DHCP, *_dhcp_record(job))
         job.before += claim_steps(job.name, job.placed, job.now)
         job.before += _vacancy_steps(job)
         job.links += _link_steps(job, exclusive)
@@ -85,6 +86,7 @@ class Network(Side[NetworkInputs, NetworkState]):
             "router": found[0].router if found else None,
             "nics": found,
             "ip_type": IpType.EXCLUSIVE if zone.listed.exclusive else IpType.SHARED,
+            "unprotected_links": nics.unprotected(found, zone, now),
         }
 
     def satisfied(self, field: str, wanted: NetworkInputs, state: NetworkState) -> bool:
@@ -219,6 +221,14 @@ def _nets(nic: Placed, job: Job) -> list[zonecfg.Resource]:
         tuple(("property", f'(name={name},value="{value}")') for name, value in properties.items()),
     )
     return [_keeping(net, nic, job) for net in (with_properties, *others)]
+
+
+def _dhcp_record(job: Job) -> list[zonecfg.Resource]:
+    """What is noted of a guest that asks for its addresses: the files of the others say so themselves."""
+    if job.kind.family in (Family.NATIVE, Family.LX):
+        return []
+    asking = [nic.vnic for nic in job.placed if nic.dhcp and not nic.global_nic]
+    return [zonecfg.attribute(records.DHCP, ",".join(asking))] if asking else []
 
 
 def _values(

@@ -88,6 +88,17 @@ def _read(vnic: str, nets: list[zonecfg.Resource], zone: ZoneSeen, now: Snapshot
     )
 
 
+def unprotected(found: list[NicState], zone: ZoneSeen, now: Snapshot) -> list[str]:
+    """The links of a running zone that asks for its addresses, and has no protection for that in force."""
+    return [
+        nic.vnic
+        for nic in found
+        if zone.listed.active and nic.dhcp and not (nic.addrconf or nic.allowed_address or nic.global_nic)
+        if (link := now.link_of(zone.name, nic.vnic)) and link.over
+        if not set(dladm.DHCP_PROTECTION) <= set(link.protection)
+    ]
+
+
 def addresses(nic: NicState) -> list[IPv4Address | IPv6Address]:
     """All addresses of a nic."""
     return [host_of(address) for address in ([nic.address] if nic.address else []) + nic.addresses]
@@ -117,9 +128,13 @@ def _told(
         six = addresses_of_file(new or "")
         addresses = [] if dhcp else addresses_of_file(old or "")
         return [*addresses, *six], dhcp, new is not None and not six
-    # A guest says nothing: what asks by DHCP has a link that lets it, or one that is made for it.
-    asks = "dhcp-nospoof" in link.protection or bool(nets[0].values.get("global-nic"))
-    return [], dhcp or (asks and family is not Family.LX), addrconf
+    if family is Family.LX:
+        return [], dhcp, addrconf
+    # A guest's files say nothing: what asks by DHCP was recorded, or has a link that lets it, or one that
+    # is made for it.
+    recorded = zone.config.attributes.get(records.DHCP, "").split(",")
+    asks = vnic in recorded or "dhcp-nospoof" in link.protection or "global-nic" in nets[0].values
+    return [], dhcp or asks, addrconf
 
 
 def addresses_of_file(text: str) -> list[Spelled]:
