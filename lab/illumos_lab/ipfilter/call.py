@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import posixpath
+from contextlib import suppress
+from ipaddress import ip_address
 
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
@@ -39,16 +41,16 @@ def system_error(error: OSError) -> str:
 def resolver(host: Host, zone: str) -> Resolver:
     """Finds host names in the zone's own hosts file."""
 
-    def resolve(name: str) -> int | None:
+    def resolve(name: str, version: int) -> int | None:
         try:
             lines = host.path(zone, "/etc/inet/hosts").read_text().splitlines()
         except OSError:
             lines = ["127.0.0.1 localhost"]
         for line in lines:
             address, *known = line.split("#")[0].split() or [""]
-            octets = address.split(".")
-            if name in known and len(octets) == 4:
-                return int.from_bytes(map(int, octets), "big")
+            with suppress(ValueError):
+                if name in known and (found := ip_address(address)).version == version:
+                    return int(found)
         return None
 
     return resolve

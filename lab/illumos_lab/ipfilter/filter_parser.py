@@ -16,6 +16,7 @@ from illumos_lab.ipfilter.filter_rules import (
     BOTH_PROTOCOLS,
     ICMP_CODES,
     ICMP_TYPES,
+    NAME_LENGTH,
     PROPERTIES,
     FilterRule,
     Log,
@@ -25,10 +26,9 @@ from illumos_lab.ipfilter.filter_rules import (
 )
 from illumos_lab.ipfilter.lexer import COMMENT, END, HEX, IN_RANGE, IPV6, NUMBER, OUT_RANGE, STRING
 from illumos_lab.ipfilter.reader import SYNTAX, ParseError, Reader, Resolver, localhost_only
-from illumos_lab.ipfilter.rules import COMPARISONS, Address, PortTest
+from illumos_lab.ipfilter.rules import COMPARISONS, Address, PortTest, signed
 
 _INTERFACE_LENGTH = 32
-_NAME_LENGTH = 16
 _FULL4, _FULL6 = 0xFFFFFFFF, (1 << 128) - 1
 _OPTION_OF_WORD = {
     "log": "log", "quick": "quick", "on": "on", "dup-to": "dup", "fastroute": "froute", "to": "proute",
@@ -113,7 +113,14 @@ class FilterParser(Reader):
         while not self._empty:
             try:
                 yield from self._file()
+            except ParseError:
+                # The error's message brings the warnings.
+                self.warnings = ""
+                yield from self._tables
+                raise
             except _Abandoned:
+                yield from self._tables
+                self._tables.clear()
                 self._ahead = None
                 self._empty = self.lexer.exhausted
             else:
@@ -264,9 +271,7 @@ class FilterParser(Reader):
             self.take(kind)
             match kind:
                 case "log":
-                    logged = self._log()
-                    if rule.command != "log":
-                        rule.log = logged
+                    rule.log = self._log() if rule.log is None else rule.log.joined(self._log())
                 case "quick":
                     rule.quick = True
                 case "on":
@@ -395,7 +400,7 @@ class FilterParser(Reader):
         elif token.text == "tcp-udp":
             protocol = BOTH_PROTOCOLS
         else:
-            known = names.PROTOCOLS.get(token.text.lower())
+            known = names.PROTOCOLS.get(token.text)
             if known is None:
                 raise self.error("protocol unknown")
             protocol = known
@@ -435,10 +440,12 @@ class FilterParser(Reader):
                 setattr(rule, name, replace(getattr(rule, name), negated=True))
 
     def _change(self, name: str, since: int, side: Side) -> None:
-        """Put another address in place, without what else is known of that side."""
+        """Put another address in place. What it is the address of stays, unless the new one says that."""
         for rule in self._pending[since:]:
             old: Side = getattr(rule, name)
-            setattr(rule, name, replace(side, port=old.port, negated=old.negated))
+            if side.dynamic or side.table:
+                old = replace(old, dynamic=side.dynamic, table=side.table)
+            setattr(rule, name, replace(old, address=side.address))
 
     # Addresses ---------------------------------------------------------------------------------
     def _reset_address(self) -> None:
@@ -475,8 +482,12 @@ class FilterParser(Reader):
             negated = kind == "pool" and self.accept("!")
             nodes.append(f"{'! ' if negated else ''}{self._masked()};")
         self.take(")")
-        shape = "tree" if kind == "pool" else "hash"
-        text = f"table role = ipf type = {shape} number = \n\t{{ {' '.join(nodes)} }};\n"
+        if kind == "hash":
+            # The list is built from its end, and the table is of a size in proportion.
+            head, nodes = f"hash number =  size = {2 * len(nodes) - 1}", nodes[::-1]
+        else:
+            head = "tree number = "
+        text = f"table role = ipf type = {head}\n\t{{ {' '.join(nodes)} }};\n"
         self._tables.append(Shown(text))
 
     def _masked(self) -> Address:
@@ -507,16 +518,17 @@ class FilterParser(Reader):
 
     def _host(self) -> Address:
         token = self.take(NUMBER, HEX, STRING)
-        value: int | None
+        if token.kind == STRING:
+            full = _FULL6 if self._version == 6 else _FULL4
+            return Address(self._look_up(token.text), full, self._version)
+        remnant = self.lexer.remnant
         if token.kind == NUMBER and self.peek() == ".":
             value = self._dotted(token.number)
-        elif token.kind == STRING:
-            value = self._look_up(token.text)
         else:
             # The number is stored as it is, lowest byte first.
             value = int.from_bytes(token.number.to_bytes(4, "little"), "big")
         if self._version == 6:
-            return Address(value << 96, _FULL6, 6)
+            return Address(value << 96 | remnant, _FULL6, 6)
         return Address(value, _FULL4, 4)
 
     def _look_up(self, name: str) -> int:
@@ -525,7 +537,7 @@ class FilterParser(Reader):
         if name in (*rule.interfaces, *rule.via):
             self._dynamic, self._dynamic_kind = True, "host"
             return 0
-        value = self._resolve(name)
+        value = self._resolve(name, self._version)
         if value is None:
             self.warnings += f'unknown name "{name}"\n'
             if self._dynamic_kind != "host":
@@ -590,7 +602,8 @@ class FilterParser(Reader):
             if token.number > 65535:
                 raise self.error("invalid port number")
             return token.number
-        number = names.common_port_number(token.text, self._rules[0].protocol)
+        rule = self._rules[0]
+        number = names.port_number(token.text, (rule.protocol or 0) if rule.selective else None)
         if number is None:
             raise self.error("service unknown")
         return number
@@ -769,8 +782,8 @@ class FilterParser(Reader):
 
     def _group_name(self) -> str:
         token = self.take(STRING, NUMBER)
-        text = token.text if token.kind == STRING else str(_signed(token.number))
-        return text[:_NAME_LENGTH]
+        text = token.text if token.kind == STRING else str(signed(token.number))
+        return text[:NAME_LENGTH]
 
     def _tags(self, word: str) -> None:
         self.take(word)
@@ -787,9 +800,5 @@ class FilterParser(Reader):
             self._put(log_tag=self.take(NUMBER).number)
             return
         token = self.take(STRING, NUMBER)
-        tag = token.text if token.kind == STRING else str(_signed(token.number))
-        self._put(nat_tag=tag[:_NAME_LENGTH])
-
-
-def _signed(number: int) -> int:
-    return number - (1 << 32) if number >= 1 << 31 else number
+        tag = token.text if token.kind == STRING else str(signed(token.number))
+        self._put(nat_tag=tag[:NAME_LENGTH])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 from illumos_lab.ipfilter import names
-from illumos_lab.ipfilter.rules import COMPARISONS, Address, PortTest
+from illumos_lab.ipfilter.rules import COMPARISONS, Address, PortTest, signed
 
 TCP_FLAGS = "FSRPAUEC"
 """Letters of the TCP flags, from the lowest bit."""
@@ -37,7 +38,7 @@ SECURITY_CLASSES = (
     "reserv-4", "topsecret", "secret", "reserv-3", "confid", "unclass", "reserv-2", "reserv-1",
 )  # fmt: skip
 
-IPV6_HEADERS = ("hopopts", "ipv6", "routing", "frag", "esp", "none", "dstopts", "ah")
+IPV6_HEADERS = ("hopopts", "ipv6", "routing", "frag", "esp", "ah", "none", "dstopts")
 
 PROPERTIES = (
     "ipopts", "short", "frag", "frag-body", "nat", "lowttl", "bad", "bad-src", "bad-nat", "oow", "mcast",
@@ -49,6 +50,9 @@ _FACILITIES_SHOWN = {"cron": "cron2", "security": "audit"}
 
 _COMMAND_NUMBERS = {"block": 1, "pass": 2, "auth": 3, "preauth": 4, "count": 5, "skip": 6}
 
+
+NAME_LENGTH = 16
+"""Room for the name of a group, and for a tag."""
 
 _ANY = Address(0, 0)
 
@@ -88,7 +92,7 @@ class Side:
 
 def _port_text(test: PortTest, protocol: int | None, resolve: bool) -> str:
     if test.operator in COMPARISONS:
-        port = names.common_port_name(test.low, protocol) if resolve else str(test.low)
+        port = names.port_name(test.low, protocol) if resolve else str(test.low)
         return f" port {COMPARISONS[test.operator]} {port}"
     if test.operator == ":":
         return f" port {test.low}:{test.high}"
@@ -111,11 +115,17 @@ class Log:
     options: frozenset[str] = frozenset()
     level: tuple[str, str] | None = None
 
+    def joined(self, other: Log) -> Log:
+        """What both ask for together."""
+        return Log(self.options | other.options, other.level or self.level)
+
     def __str__(self) -> str:
         text = "log" + "".join(f" {each}" for each in ("body", "first", "or-block") if each in self.options)
         if self.level is not None:
             facility, priority = self.level
-            text += f" level {_FACILITIES_SHOWN.get(facility, facility)}.{priority}"
+            # The number of kern is 0, which is taken for none.
+            shown = "" if facility == "kern" else f"{_FACILITIES_SHOWN.get(facility, facility)}."
+            text += f" level {shown}{priority}"
         return text
 
 
@@ -162,7 +172,7 @@ class FilterRule:
         keep_state, keep_frags, strict_frags: ``keep``.
         state_limit, state_options, age: how state is kept.
         head, group: names of groups.
-        log_tag, nat_tag: ``set-tag``.
+        log_tag, nat_tag: ``set-tag``; a log tag of 0 is none.
         pps: packets per second.
     """
 
@@ -206,7 +216,7 @@ class FilterRule:
     age: tuple[int, int] = (0, 0)
     head: str = ""
     group: str = ""
-    log_tag: int | None = None
+    log_tag: int = 0
     nat_tag: str = ""
     pps: int = 0
 
@@ -307,9 +317,11 @@ class FilterRule:
         return text
 
     def _headers_text(self) -> str:
-        order, word = (IP_OPTIONS, "opt") if self.version == 4 else (IPV6_HEADERS, "v6hdrs")
-        wanted = [name for name in order if name in self.options & self.wanted_options]
-        unwanted = [name for name in order if name in self.options - self.wanted_options]
+        if self.version == 6:
+            return self._ipv6_headers_text()
+        word = "opt"
+        wanted = [name for name in IP_OPTIONS if name in self.options & self.wanted_options]
+        unwanted = [name for name in IP_OPTIONS if name in self.options - self.wanted_options]
         if self.classes:
             # A security class says more than the option that carries it.
             wanted = [name for name in wanted if name != "sec"]
@@ -325,6 +337,20 @@ class FilterRule:
             text += ",".join(name for name in SECURITY_CLASSES if name in left_out)
         return text
 
+    def _ipv6_headers_text(self) -> str:
+        # A header and an IPv4 option in the same place of their lists share a bit; classes are not shown.
+        both = list(zip_longest(IP_OPTIONS, IPV6_HEADERS, fillvalue=""))
+
+        def listed(found: frozenset[str]) -> str:
+            return ",".join(header for option, header in both if header and {option, header} & found)
+
+        wanted = listed(self.options & self.wanted_options)
+        text = f" v6hdrs {wanted}" if wanted else ""
+        unwanted = self.options - self.wanted_options
+        if unwanted or self.classes - self.wanted_classes:
+            text += " not v6hdrs" + (f" {listed(unwanted)}" if listed(unwanted) else "")
+        return text
+
     def _keep_text(self) -> str:
         text = ""
         if self.keep_state:
@@ -334,7 +360,7 @@ class FilterRule:
             details += [name for name in order if name in self.state_options]
             if details or self.age[0]:
                 if any(self.age):
-                    details.append(f"age {self.age[0]}/{self.age[1]}")
+                    details.append(f"age {signed(self.age[0])}/{signed(self.age[1])}")
                 text += f" ({','.join(details)})"
         if self.keep_frags:
             text += " keep frags" + (" ( strict )" if self.strict_frags else "")
@@ -343,13 +369,14 @@ class FilterRule:
     def _tail_text(self) -> str:
         text = f" head {self.head}" if self.head else ""
         if self.group:
-            text += f" group {self.group}"
-        tags = [] if self.log_tag is None else [f"log={self.log_tag}"]
+            # A name without room for its end goes on into the field behind it.
+            text += f" group {self.group}" + (self.head if len(self.group) == NAME_LENGTH else "")
+        tags = [f"log={self.log_tag}"] if self.log_tag else []
         if self.nat_tag:
             tags.append(f"nat={self.nat_tag}")
         if tags:
             text += f" set-tag({', '.join(tags)})"
-        return text + (f" pps {self.pps}" if self.pps else "")
+        return text + (f" pps {signed(self.pps)}" if self.pps else "")
 
 
 def flag_letters(bits: int) -> str:

@@ -13,12 +13,12 @@ _PLAIN = """
     tcp tcp-udp tos to ttl udp v6hdrs with
 """
 
-WORDS = {word: word for word in _PLAIN.split()} | {
-    "ipopt": "ipopts",
-    "multicast": "mcast",
-    "state-age": "age",
-}
-"""Everywhere else."""
+WORDS = (
+    {"ipopt": "ipopts"}
+    | {word: word for word in _PLAIN.split()}
+    | {"multicast": "mcast", "state-age": "age"}
+)
+"""Everywhere else; of two words that mean the same, messages show the first."""
 
 ADDRESS_WORDS = {word: word for word in ("any", "hash", "pool")}
 

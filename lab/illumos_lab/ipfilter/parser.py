@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from illumos_lab.ipfilter import names
 from illumos_lab.ipfilter.lexer import (
@@ -17,10 +17,11 @@ from illumos_lab.ipfilter.lexer import (
     STRING,
 )
 from illumos_lab.ipfilter.reader import Reader, Resolver, localhost_only
-from illumos_lab.ipfilter.rules import BAD_MASK, BOTH, COMPARISONS, Address, Flags, PortTest, Rule
+from illumos_lab.ipfilter.rules import BAD_MASK, BOTH, COMPARISONS, Address, Flags, PortTest, Rule, signed
 
 _INTERFACE_LENGTH = 31
 _TAG_LENGTH = 16
+_UNKNOWN_PROTOCOL = -1
 _FULL4, _FULL6 = 0xFFFFFFFF, (1 << 128) - 1
 
 
@@ -165,23 +166,26 @@ class _Parser(Reader):
         rule, family = self._rule, self._family or 4
         for side in ("source", "destination", "target", "target2"):
             address: Address | None = getattr(rule, side)
-            if address is not None and not address.family:
+            if address is not None:
                 setattr(rule, side, address.of_family(family))
 
     # Addresses ---------------------------------------------------------------------------------
     def _address(self) -> Address:
         """An address with or without a mask, host bits cleared."""
         if self.accept("any"):
-            self.lexer.expect_address = False
-            return Address(0, 0, self._family)
-        address = self._masked_host()
+            address = Address(0, 0, self._family)
+        else:
+            address = self._masked_host()
+            if self._last.kind == HEX:
+                # After a hexadecimal mask the reader goes on as if an address were to come.
+                return address
         self.lexer.expect_address = False
         return address
 
     def _masked_host(self) -> Address:
         host = self._host()
         slash = self.accept("/")
-        if not slash and not self.accept("netmask") and not self.accept("mask"):
+        if not slash and not self.accept("mask"):
             return host
         if self.peek() == HEX:
             return Address(host.value, self.take(HEX).number, 4).masked
@@ -196,7 +200,7 @@ class _Parser(Reader):
                 raise self.error("invalid mask")
             family = self._family = 6 if number == 128 else 4
         width = 128 if family == 6 else 32
-        mask = BAD_MASK if number > width else ((1 << number) - 1) << (width - number)
+        mask = BAD_MASK[family] if number > width else ((1 << number) - 1) << (width - number)
         return Address(host.value, mask, family).masked
 
     def _with_mask(self, host: Address, mask: Address, slash: bool) -> Address:
@@ -207,6 +211,9 @@ class _Parser(Reader):
     def _host(self) -> Address:
         """One address; its family is 0 for a bare 0 while the rule's is not known."""
         token = self.take(STRING, NUMBER, IPV6)
+        if token.kind == NUMBER and self.peek() == IPV6:
+            # A number before it is read and forgotten, and the rule learns nothing of the family.
+            return Address(self.take(IPV6).number, _FULL6, 6)
         family = 4
         match token.kind:
             case "IPv6 address":
@@ -216,7 +223,9 @@ class _Parser(Reader):
                 value = self._dotted(token.number) if dotted else token.number
                 family = 4 if dotted or value else self._family
             case _:
-                found = self._resolve(token.text)
+                found = self._resolve(token.text, 4)
+                if found is None:
+                    found, family = self._resolve(token.text, 6), 6
                 if found is None:
                     raise self.error("Unknown hostname")
                 value = found
@@ -244,19 +253,13 @@ class _Parser(Reader):
         if low.family and high.family and low.family != high.family:
             raise self.error("9.address family mismatch")
         rule.flags |= Flags.RANGE
-        rule.target = Address(low.value, high.value, low.family)
+        rule.target = Address(low.value, high.value, low.family or high.family)
 
     def _rdr_target(self) -> None:
         rule = self._rule
         rule.target = self._host()
         if self.accept("/"):
-            length = self.take(NUMBER).number
-            family = rule.target.family or (6 if length == 128 else 4)
-            width = 128 if family == 6 else 32
-            if rule.target.value or length not in (0, width):
-                raise self.error("Invalid mask for dip")
-            rule.target = Address(0, ((1 << length) - 1) << (width - length), family)
-            self._family = family
+            rule.target = self._zero_target(rule.target, self.take(NUMBER).number)
         elif self.accept(","):
             self.lexer.expect_address = True
             rule.target2 = self._host()
@@ -264,6 +267,17 @@ class _Parser(Reader):
                 raise self.error("10.address family mismatch")
             rule.flags |= Flags.SPLIT
             self.lexer.expect_address = False
+
+    def _zero_target(self, host: Address, length: int) -> Address:
+        """A target with a length, which only the address of the interface and ``0/0`` have."""
+        family = host.family or {0: 4, 32: 4, 128: 6}.get(length, 0)
+        width = 128 if family == 6 else 32
+        # Of an IPv6 address only the beginning is looked at.
+        if host.family and (host.value >> (width - 32) or length not in (0, width)):
+            raise self.error("Invalid mask for dip")
+        self._family = family
+        mask = ((1 << length) - 1) << (width - length) if family else 0
+        return Address(host.value, mask, family)
 
     def _from_to(self) -> None:
         rule = self._rule
@@ -283,7 +297,6 @@ class _Parser(Reader):
         rule.destination_port = self._port_test()
         if rule.kind == "rdr" and rule.destination_port is not None:
             rule.low = rule.destination_port.low
-        self.peek()
         self._agree(number, rule.source, rule.destination)
 
     # Ports and protocols -----------------------------------------------------------------------
@@ -356,9 +369,9 @@ class _Parser(Reader):
     def _single_protocol(self) -> int:
         token = self.take(NUMBER, STRING, "tcp", "udp")
         if token.kind == NUMBER:
-            return token.number
+            return signed(token.number)
         if token.kind == STRING:
-            return names.PROTOCOLS.get(token.text.lower(), -1)
+            return names.PROTOCOLS.get(token.text, _UNKNOWN_PROTOCOL)
         return names.PROTOCOLS[token.kind]
 
     def _protocol(self) -> bool:
@@ -430,6 +443,8 @@ class _Parser(Reader):
         else:
             rule.proxy = self.take(STRING).text[:_TAG_LENGTH]
             rule.proxy_port = rule.target_port
+            if rule.destination_port is not None:
+                rule.destination_port = replace(rule.destination_port, low=rule.target_port)
 
     def _proxy(self) -> None:
         self.take("proxy")
@@ -451,8 +466,12 @@ class _Parser(Reader):
                 raise self.error("proxy port numbers not consistant")
             number: int | None = port.number
         else:
-            number = names.port_number(port.text, protocol)
+            number = names.port_number(port.text, None if protocol == _UNKNOWN_PROTOCOL else protocol)
         if number is None:
             raise self.error("invalid port number")
+        if port.kind != NUMBER and rule.destination_port is not None:
+            # The port of the condition is in the same place, with its bytes the other way round.
+            number = int.from_bytes(number.to_bytes(2, "little"), "big")
+            rule.destination_port = replace(rule.destination_port, low=number)
         rule.proxy_port = number
         rule.set_protocol(protocol)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from illumos_lab.ipfilter.lexer import (
-    BAD,
     END,
     HEX,
     KEYWORDS,
@@ -23,17 +22,17 @@ from illumos_lab.ipfilter.lexer import (
 SYNTAX = "syntax error"
 _UNKNOWN = "<unknown>"
 
-Resolver = Callable[[str], int | None]
-"""The IPv4 address of a host name as a number."""
+Resolver = Callable[[str, int], int | None]
+"""The address of a host name, of a version of IP, as a number."""
 
 
 class ParseError(Exception):
     """The text is no valid file; the message is the whole line for standard error."""
 
 
-def localhost_only(name: str) -> int | None:
+def localhost_only(name: str, version: int) -> int | None:
     """A resolver for machines without a name service."""
-    return 0x7F000001 if name == "localhost" else None
+    return 0x7F000001 if (name, version) == ("localhost", 4) else None
 
 
 class Reader:
@@ -81,7 +80,7 @@ class Reader:
     def _shown(self) -> str:
         """The token as messages show it: a keyword by the first word that means the same now."""
         kind = self._last.kind
-        if kind in (STRING, NUMBER, HEX, END, BAD) or len(kind) == 1:
+        if kind in (STRING, NUMBER, HEX, END) or len(kind) == 1:
             return self._last.text
         words = self.lexer.words or {}
         return next((word for word, meaning in words.items() if meaning == kind), _UNKNOWN)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Flag, auto
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
+from socket import AF_INET6, inet_ntop
 
 from illumos_lab.ipfilter import names
 
@@ -54,26 +55,35 @@ class Address:
 
     def host(self) -> str:
         """The address alone."""
-        return str(IPv6Address(self.value) if self.family == 6 else IPv4Address(self.value))
+        if self.family == 6:
+            return inet_ntop(AF_INET6, self.value.to_bytes(16, "big"))
+        return str(IPv4Address(self.value))
 
     def __str__(self) -> str:
-        return f"{self.host()}/{self._length()}"
+        return f"{self.host()}/{self.length()}"
 
-    def _length(self) -> str:
-        width = 128 if self.family == 6 else 32
+    def length(self) -> str:
+        """The length of the mask, or an IPv4 mask with gaps."""
         length = self.mask.bit_count()
-        if self.mask == ((1 << length) - 1) << (width - length):
+        # Of an IPv6 mask the bits are only counted, wherever they stand.
+        if self.family == 6 or self.mask == ((1 << length) - 1) << (32 - length):
             return str(length)
-        return str(IPv6Address(self.mask) if self.family == 6 else IPv4Address(self.mask))
+        return str(IPv4Address(self.mask))
 
     def of_family(self, family: int) -> Address:
-        """A zero address that fits both families, in one of them."""
-        full = (1 << 128) - 1 if family == 6 else 0xFFFFFFFF
-        return Address(self.value, full if self.mask else 0, family)
+        """The same bits read as an address of a family; an address of both families is zero."""
+        if not self.family:
+            full = (1 << 128) - 1 if family == 6 else 0xFFFFFFFF
+            return Address(0, full if self.mask else 0, family)
+        if self.family == family:
+            return self
+        if family == 6:
+            return Address(self.value << 96, self.mask << 96, 6)
+        return Address(self.value >> 96, self.mask >> 96, 4)
 
 
-BAD_MASK = 0x04000000
-"""What a length over 32 leaves in the mask of an IPv4 address."""
+BAD_MASK = {4: 4 << 24, 6: 6 << 120}
+"""What a length that is too long leaves in the mask, by family: the number of the family."""
 
 COMPARISONS = {"eq": "=", "ne": "!=", "lt": "<", "gt": ">", "le": "<=", "ge": ">="}
 
@@ -95,6 +105,11 @@ class PortTest:
 
 
 ANY = Address(0, 0, 0)
+
+
+def signed(number: int) -> int:
+    """A number of 32 bits as the programs print it."""
+    return number - (1 << 32) if number >= 1 << 31 else number
 
 
 @dataclass
@@ -192,12 +207,15 @@ class Rule:
         return text + self._side(self.destination, self.destination_port, resolve)
 
     def _side(self, address: Address, port: PortTest | None, resolve: bool) -> str:
-        text = "any" if not address.mask else str(address)
+        text = "any" if address.family != 6 and not address.mask else str(address)
         return text + (port.text(self.protocol, resolve) if port else "")
 
     def _protocol_text(self) -> str:
-        if self.flags & BOTH == BOTH:
-            return "tcp/udp"
+        if self.flags & BOTH:
+            both = self.flags & BOTH == BOTH
+            return "tcp/udp" if both else "tcp" if Flags.TCP in self.flags else "udp"
+        if Flags.ICMP_ID in self.flags:
+            return "icmp"
         return names.protocol_name(self.protocol)
 
     def _tail(self) -> str:
@@ -205,7 +223,7 @@ class Rule:
         if Flags.FRAG in self.flags:
             text += " frag"
         if any(self.age):
-            text += f" age {self.age[0]}/{self.age[1]}"
+            text += f" age {signed(self.age[0])}/{signed(self.age[1])}"
         return text
 
     def _mapping(self, resolve: bool) -> str:
@@ -216,22 +234,24 @@ class Rule:
         else:
             text += f" -> {self.target}"
         if self.proxy:
-            port = names.port_name(self.proxy_port, self.protocol) if resolve else self.proxy_port
+            port: object = names.port_name(self.proxy_port, self.protocol) if resolve else self.proxy_port
+            port = port if self.proxy_port else ""
             text += f" proxy port {port} {self.proxy}/{names.protocol_name(self.protocol)}"
         elif self.kind == "map-block":
             automatic = Flags.AUTO in self.flags and not self.low
             text += " ports auto" if automatic else f" ports {self.low}"
         elif self.low or self.high:
             if Flags.ICMP_ID in self.flags:
-                text += " icmpidmap icmp"
+                text += " icmpidmap"
             else:
-                text += f" portmap {self._protocol_text()}"
+                text += " portmap"
+            text += f" {self._protocol_text()}"
             text += " auto" if Flags.AUTO in self.flags else f" {self.low}:{self.high}"
         elif self.flags & BOTH or self.protocol:
             text += f" {self._protocol_text()}"
         text += self._tail()
         if self.mssclamp:
-            text += f" mssclamp {self.mssclamp}"
+            text += f" mssclamp {signed(self.mssclamp)}"
         if self.tag:
             text += f" tag {self.tag}"
         if Flags.SEQUENTIAL in self.flags:
@@ -251,6 +271,9 @@ class Rule:
         text += f" -> {self.target.host()}"
         if Flags.SPLIT in self.flags and self.target2 is not None:
             text += f",{self.target2.host()}"
+            if not self.target.value:
+                # The second address is in the place of the mask that goes with an address of zero.
+                text += "/" + Address(0, self.target2.value, self.target.family).length()
         elif not self.target.value:
             text = text.removesuffix(self.target.host()) + str(self.target)
         if ports:
@@ -262,7 +285,7 @@ class Rule:
         if Flags.STICKY in self.flags:
             text += " sticky"
         if self.mssclamp:
-            text += f" mssclamp {self.mssclamp}"
+            text += f" mssclamp {signed(self.mssclamp)}"
         if self.proxy:
             text += f" proxy {self.proxy}"
         if self.tag:
