@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from illumos_lab.profile import Profile
-from illumos_lab.zonecfg.xmlfile import Element, new_document, render
+from illumos_lab.zonecfg.xmlfile import Document, Element, render
 
 _SPARSE_FILESYSTEMS = (
     ("/usr", "/usr"),
@@ -89,4 +89,4 @@ def _write_template(
         )
     for attr, value in attrs.items():
         root.children.append(Element("attr", {"name": attr, "type": "string", "value": value}))
-    path.write_text(render(new_document(root)))
+    path.write_text(render(Document(root)))

@@ -57,7 +57,7 @@ class UpstreamHost:
         self._write("/etc/passwd", "root:x:0:0::/:/bin/sh\nalice:x:100:1::/:\nbob:x:101:1::/:\n")
         self._write("/etc/user_attr", case.get("user_attr", "root::::auths=solaris.*\n"))
         newer = case.get("user_attr_newer_than_config", False)
-        moment = time.time() + 10 if newer else 1
+        moment = time.time() + 3600 if newer else 1
         os.utime(root / "etc/user_attr", (moment, moment))
         (root / "etc/zones/index").unlink()
         for path, text in case["files_before"].items():

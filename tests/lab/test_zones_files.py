@@ -14,10 +14,10 @@ from illumos_lab.zone_templates import install_templates
 from illumos_lab.zonecfg.index import Entry, Index, IndexUpdateError, format_entry, parse_line
 from illumos_lab.zonecfg.store import Store
 from illumos_lab.zonecfg.xmlfile import (
+    Document,
     Element,
     InvalidDocumentError,
     load,
-    new_document,
     parse,
     render,
 )
@@ -40,7 +40,7 @@ def index(tmp_path: Path) -> Index:
 def test_index_entries_survive_writing_and_reading(
     name: str, state: str, zonepath: str, identity: str
 ) -> None:
-    entry = Entry(name, state, zonepath.rstrip(), identity)
+    entry = Entry(name, state, zonepath, identity)
     assert parse_line(format_entry(entry)) == entry
 
 
@@ -53,6 +53,40 @@ def test_index_keeps_comments_blank_lines_and_order(index: Index) -> None:
     )
     index.remove("b")
     assert [entry.name for entry in index.entries()] == ["global", "a"]
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("a:configured:/z/a:\n", Entry("a", "configured", "/z/a")),
+        ("a:configured\n", Entry("a", "configured", "")),
+        ('a:installed:"/z:a":u:more:still\n', Entry("a", "installed", "/z:a", "u", "more:still")),
+        ('"a":"incomplete":"/z/a"x:u\r\n', Entry("a", "incomplete", "/z/a", "u")),
+        (f"{'a' * 63}:configured:/z/a:\n", Entry("a" * 63, "configured", "/z/a")),
+        (f"{'a' * 64}:configured:/z/a:\n", None),
+        ("a:running:/z/a:\n", None),
+        ("a::/z/a:\n", None),
+        (":configured:/z/a:\n", None),
+        ("#a:configured:/z/a:\n", None),
+        (" a:configured:/z/a:\n", Entry(" a", "configured", "/z/a")),
+        ("\n", None),
+    ],
+)
+def test_index_lines_are_read_field_by_field(line: str, wanted: Entry | None) -> None:
+    assert parse_line(line) == wanted
+
+
+def test_index_entries_of_unknown_states_can_be_removed(index: Index) -> None:
+    index.path.write_text("odd:strange:/z/odd:\n")
+    assert index.get("odd") is None
+    index.remove("odd")
+    assert index.path.read_text() == ""
+
+
+def test_index_entry_without_state_is_refused(index: Index) -> None:
+    index.path.write_text("a::/z/a:\n")
+    with pytest.raises(IndexUpdateError):
+        index.update("a", zonepath="/z/b")
 
 
 def test_index_change_of_an_unknown_zone_is_refused(index: Index) -> None:
@@ -84,14 +118,14 @@ VALUES = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_siz
 @given(VALUES, VALUES)
 def test_documents_survive_writing_and_reading(value: str, other: str) -> None:
     attr = Element("attr", {"name": "a", "type": "string", "value": value})
-    root = Element("zone", {"name": "z", "zonepath": other}, [attr])
-    assert parse(render(new_document(root))).root == root
+    root = Element("zone", {"name": "z", "zonepath": other, "autoboot": "false"}, [attr])
+    assert parse(render(Document(root))).root == root
 
 
 def test_a_written_document_looks_as_zonecfg_writes_it() -> None:
     option = Element("fsoption", {"name": "ro"})
     filesystem = Element("filesystem", {"special": "/a\tb", "directory": "/é", "type": "lofs"}, [option])
-    assert render(new_document(Element("zone", {"name": "z"}, [filesystem]))) == (
+    assert render(Document(Element("zone", {"name": "z"}, [filesystem]))) == (
         '<?xml version="1.0"?>\n'
         '<!DOCTYPE zone PUBLIC "-//Sun Microsystems Inc//DTD Zones//EN" '
         '"file:///usr/share/lib/xml/dtd/zonecfg.dtd.1">\n'
@@ -104,21 +138,59 @@ def test_a_written_document_looks_as_zonecfg_writes_it() -> None:
     )
 
 
+DOCTYPE = '<!DOCTYPE zone PUBLIC "x" "zonecfg.dtd.1">'
+ZONE = '<zone name="z" zonepath="/z" autoboot="true"'
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "<zone",
         "<other/>",
         "<zone/>",
-        '<zone name="z" colour="red"/>',
-        '<zone name="z" autoboot="maybe"/>',
-        '<zone name="z"><rctl name="zone.max-lwps"/></zone>',
-        '<zone name="z"><cat name="x"/></zone>',
+        '<zone name="z" zonepath="/z"/>',
+        '<zone name="z" autoboot="true"/>',
+        f'{ZONE} colour="red"/>',
+        f'{ZONE} version="2"/>',
+        '<zone name="z" zonepath="/z" autoboot="maybe"/>',
+        f'{ZONE}><attr name="a" type="text" value="v"/></zone>',
+        f'{ZONE}><attr name="a" type="" value="v"/></zone>',
+        f"{ZONE}><network/></zone>",
+        f'{ZONE}><fsoption name="ro"/></zone>',
+        f'{ZONE}><cat name="x"/></zone>',
+        f"{ZONE}>text</zone>",
     ],
 )
 def test_documents_of_another_type_are_refused(text: str) -> None:
     with pytest.raises(InvalidDocumentError):
-        parse(text)
+        parse(DOCTYPE + text)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        '<rctl name="zone.max-lwps"/>',
+        '<patch id="1"><obsoletes id="2"/></patch>',
+        '<attr name="" type="string" value=""/>',
+        "<security-flags/>",
+        "<!-- a note -->",
+    ],
+)
+def test_documents_of_the_type_are_read(content: str) -> None:
+    assert len(parse(f"{DOCTYPE}{ZONE}>{content}</zone>").root.children) == bool(content)
+
+
+def test_documents_without_a_type_are_refused() -> None:
+    with pytest.raises(InvalidDocumentError):
+        parse(f"{ZONE}/>")
+
+
+def test_comments_outside_of_the_zone_give_way_to_the_warning() -> None:
+    document = parse(f"<!-- mine -->{DOCTYPE}<!-- also -->{ZONE}><!-- kept --></zone><!-- last -->")
+    assert render(document).count("<!--") == 2
+    assert "DO NOT EDIT" in render(document)
+    assert "<!-- kept -->" in render(document)
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)

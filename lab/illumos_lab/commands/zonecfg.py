@@ -9,7 +9,6 @@ from illumos_lab.zonecfg.store import Store
 from illumos_lab.zonecfg.subcommands import Zonecfg, main_usage
 
 _OK, _ERROR, _USAGE = range(3)
-_ZONENAME_MAX = 63
 
 SUBCOMMANDS = usage.COMMANDS
 """What the lab emulates."""
@@ -24,6 +23,12 @@ def main(host: Host, run: Invocation) -> int:
         run.err("zonecfg can only be run from the global zone.\n")
         return _ERROR
     words = list(run.argv)
+    if not words:
+        run.err(usage.INVOCATION + "Commands:\n\n" + "".join(usage.SHORT.values()))
+        return _USAGE
+    if words[0] == "help":
+        Zonecfg(host, run, "").run_arguments(words)
+        return _OK
     options: dict[str, str] = {}
     while words and words[0].startswith("-") and len(words[0]) > 1:
         word = words.pop(0)
@@ -38,14 +43,11 @@ def main(host: Host, run: Invocation) -> int:
         if not rest and not words:
             return _wrong_usage(run, f"{run.path}: option requires an argument -- {letter}\n")
         options[letter] = rest or words.pop(0)
+        problem = _problem(host, letter, options)
+        if problem:
+            run.err(problem)
+            return _USAGE
     root = options.get("R", "")
-    if root:
-        if not root.startswith("/"):
-            run.err(f"root path must be absolute: {root}\n")
-            return _USAGE
-        if not host.path("global", root).is_dir():
-            run.err(f"root path must be a directory: {root}\n")
-            return _USAGE
     zone = options.get("z")
     if "u" in options:
         if zone is not None:
@@ -56,15 +58,11 @@ def main(host: Host, run: Invocation) -> int:
             run.err(f"{options['u']}: No such zone configured\n")
             return _ERROR
     if zone is None:
-        if words[:1] == ["help"]:
-            return Zonecfg(host, run, "").run_arguments(words)
         return _wrong_usage(run, "")
-    if zone != "global" and not _acceptable(zone):
-        run.err(f"{zone}: Bogus zone name\n\n{usage.ZONE_SYNTAX}")
-        return _USAGE
     session = Zonecfg(host, run, zone, root)
     if words:
-        return session.run_arguments(words)
+        return session.run_arguments(words, options.get("f"))
+    session.warn_of_read_only()
     if "f" not in options:
         return session.run_stdin(named=False)
     if options["f"] == "-":
@@ -72,9 +70,20 @@ def main(host: Host, run: Invocation) -> int:
     return session.run_file(options["f"])
 
 
-def _acceptable(zone: str) -> bool:
-    # Templates may be looked at, so their reserved prefix is no reason to refuse a name here.
-    return values.valid_zonename(zone.removeprefix("SUNW")) and len(zone) <= _ZONENAME_MAX
+def _problem(host: Host, letter: str, options: dict[str, str]) -> str:
+    """What is wrong with the value of an option; the options before it have been accepted."""
+    value = options[letter]
+    # A file that has been named is told as the place of the problem, although nothing has been read of it.
+    file = options.get("f", "-")
+    where = "" if "f" not in options else "On line 0:\n" if file == "-" else f"On line 0 of {file}:\n"
+    match letter:
+        case "R" if not value.startswith("/"):
+            return f"{where}root path must be absolute: {value}\n"
+        case "R" if not host.path("global", value).is_dir():
+            return f"{where}root path must be a directory: {value}\n"
+        case "z" if value != "global" and not values.wellformed_zonename(value):
+            return f"{where}{value}: Bogus zone name\n\n{usage.ZONE_SYNTAX}"
+    return ""
 
 
 def _wrong_usage(run: Invocation, text: str) -> int:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from illumos_lab.zonecfg import output, usage, values
+from illumos_lab.zonecfg import lookup, usage, values
 from illumos_lab.zonecfg.grammar import Command, Value
+from illumos_lab.zonecfg.lookup import INSUFFICIENT_SPEC, NO_ENTRY, NO_RESOURCE_ID, LookupFailure, Table
 from illumos_lab.zonecfg.model import ALIASES, IncompatibleRctlError
 from illumos_lab.zonecfg.scope import Scope
 from illumos_lab.zonecfg.session import (
     NO_PROPERTY_TYPE,
     NO_RESOURCE_TYPE,
-    USAGE_RESOURCES,
     Session,
 )
 from illumos_lab.zonecfg.store import ZoneInUseError, ZoneNameError, ZoneStateError
-from illumos_lab.zonecfg.xmlfile import Element
 
-NO_ENTRY = "No such entry"
-NO_RESOURCE_ID = "No such resource with that id"
-INSUFFICIENT_SPEC = "Insufficient specification"
 CLEAR_DISALLOWED = "Clearing this property is not allowed"
 INVALID_PROPERTY = "Specified property is invalid"
 ALIAS_DISALLOWED = "An incompatible rctl already exists for this property"
+BAD_PROPERTY = "Bad document property"
 BAD_ZONE_STATE = "Zone state is invalid for the requested operation"
 BOGUS_ZONE_NAME = "Bogus zone name"
 
@@ -66,30 +63,29 @@ class Editor(Session):
 
     def _may_add(self, resource: str) -> bool:
         configuration = self.current
-        has_dedicated = configuration.single("pset") is not None
-        has_capped = configuration.has_alias("ncpus") or (
-            configuration.rctl(ALIASES["ncpus"].rctl) is not None
-        )
         match resource:
             case "dedicated-cpu":
+                if configuration.single("pset") is not None:
+                    self.say("The dedicated-cpu resource already exists.")
+                    return False
+                if configuration.has_rctl(ALIASES["ncpus"].rctl):
+                    self.say("The capped-cpu resource already exists.")
+                    return False
                 if configuration.get("pool"):
-                    self.error(
+                    self.say(
                         "The pool property is already set.  A persistent pool is incompatible with\n"
                         "the dedicated-cpu resource."
                     )
                     return False
-                if has_dedicated:
-                    self.say("The dedicated-cpu resource already exists.")
-                    return False
-                if has_capped:
-                    self.say("The capped-cpu resource already exists.")
-                    return False
             case "capped-cpu":
-                if has_dedicated:
+                if configuration.single("pset") is not None:
                     self.say("The dedicated-cpu resource already exists.")
                     return False
-                if has_capped:
+                if configuration.has_alias("ncpus"):
                     self.say("The capped-cpu resource already exists.")
+                    return False
+                if configuration.has_rctl(ALIASES["ncpus"].rctl):
+                    self.say(f"capped-cpu: {ALIAS_DISALLOWED}")
                     return False
             case "capped-memory":
                 if configuration.has_memory_cap(self.dialect.forked):
@@ -122,91 +118,96 @@ class Editor(Session):
 
     def _select_resource(self, resource: str, command: Command) -> str | None:
         configuration = self.current
+        selected: Table = {}
         match resource:
             case "dedicated-cpu":
-                element = configuration.single("pset")
-                if element is None:
+                if configuration.single("pset") is None:
                     return NO_ENTRY
-                self.scope = Scope(self, resource, [element])
-                return None
+                selected = configuration.dedicated_cpu()
             case "capped-cpu":
                 try:
                     if configuration.alias("ncpus") is None:
                         return NO_ENTRY
                 except IncompatibleRctlError:
                     return ALIAS_DISALLOWED
-                self.scope = Scope(self, resource, [])
-                return None
             case "capped-memory":
                 if not configuration.has_memory_cap(self.dialect.forked):
                     return NO_RESOURCE_TYPE
                 mcap = configuration.single("mcap")
-                self.scope = Scope(self, resource, [mcap] if mcap is not None else [])
-                return None
-        found = self.find(resource, command.pairs)
-        if isinstance(found, str):
-            return found
-        self.scope = Scope(self, resource, [found])
+                if mcap is not None:
+                    selected = {"physical": mcap.get("physcap")}
+            case _:
+                try:
+                    selected = self._find(resource, command.pairs)
+                except LookupFailure as failure:
+                    return str(failure)
+        self.scope = Scope(self, resource, selected)
         return None
 
-    def qualifiers(self, resource: str, pairs: list[tuple[str, Value]]) -> dict[str, str] | None:
+    def qualifiers(self, resource: str, pairs: list[tuple[str, Value]]) -> Table | None:
         """The properties that pick a resource; None when they cannot be, which has been said."""
-        picked: dict[str, str] = {}
-        allowed = output.QUALIFIERS[resource]
+        picked: Table = {}
         for name, value in pairs:
-            if name not in allowed:
-                self.error(f"{name}: {NO_PROPERTY_TYPE}")
-                return None
             if not isinstance(value, str):
                 self.error("A simple value was expected here.")
+                return None
+            if name not in lookup.QUALIFIERS[resource]:
+                self.error(f"{name}: {NO_PROPERTY_TYPE}")
                 return None
             picked[name] = value
         return picked
 
-    def find(self, resource: str, pairs: list[tuple[str, Value]]) -> Element | str:
-        """The one resource that has the given properties, or what is wrong with them."""
+    def _find(self, resource: str, pairs: list[tuple[str, Value]]) -> Table:
+        """The one resource that has the given properties.
+
+        Raises:
+            LookupFailure: what is wrong with them.
+        """
         picked = self.qualifiers(resource, pairs)
         if picked is None:
-            return INSUFFICIENT_SPEC
-        matching = output.matching(self.current, resource, picked)
-        if not matching:
-            return NO_RESOURCE_ID
-        return matching[0] if len(matching) == 1 else INSUFFICIENT_SPEC
+            raise LookupFailure(INSUFFICIENT_SPEC)
+        return lookup.find(self.current, resource, picked)
 
     def _remove(self, command: Command) -> None:
-        options = self._options(command, "F")
-        if options is None or self._refuse_edit("remove"):
+        if self._refuse_edit("remove"):
             return
-        if command.resource is None and not command.pairs:
-            self.short_usage("remove", USAGE_RESOURCES)
-            return
-        if not self._ready():
-            return
+        resource = command.resource
         if self.scope is not None:
-            if command.resource is not None:
-                self.long_usage("remove")
-            else:
-                self.scope.remove(command)
+            self._remove_in_scope(self.scope, command)
             return
-        if command.resource is None:
-            self.long_usage("remove")
-            return
-        self._remove_resource(command.resource, command.pairs, "F" in options)
-
-    def _remove_resource(self, resource: str, pairs: list[tuple[str, Value]], force: bool) -> None:
         if self.is_global and resource in _RESOURCES_NOT_FOR_GLOBAL:
             self.error(f"{resource} is not a valid resource for the global zone.")
             return
+        if resource is None:
+            self.long_usage("remove")
+            return
+        options = self._options(command, "F", takes_words=True)
+        if options is not None and self._ready():
+            self._remove_resource(resource, command.pairs, "F" in options)
+
+    def _remove_in_scope(self, scope: Scope, command: Command) -> None:
+        # What the resource type was is not looked at here.
+        match len(command.pairs):
+            case 0:
+                self.long_usage("remove")
+            case 1:
+                if self._ready():
+                    scope.remove(command)
+            case _:
+                self.long_usage("add")
+
+    def _remove_resource(self, resource: str, pairs: list[tuple[str, Value]], force: bool) -> None:
         if resource in _SINGLETONS:
             self._remove_singleton(resource)
             return
         if pairs:
-            found = self.find(resource, pairs)
-            if isinstance(found, str):
-                if not (force and found == NO_RESOURCE_ID):
-                    self.error(f"remove {resource}: {found}")
+            try:
+                table = self._find(resource, pairs)
+                doomed = [lookup.locate(self.current, resource, table)]
+            except LookupFailure as failure:
+                if not (force and str(failure) == NO_RESOURCE_ID):
+                    self.error(f"remove {resource}: {failure}")
                 return
-            doomed = [found]
         else:
             doomed = self.current.resources(resource)
             if not doomed:
@@ -219,24 +220,22 @@ class Editor(Session):
         self.unsaved = True
 
     def _remove_all(self, resource: str) -> bool:
-        answer = None
-        if self._interactive:
-            answer = self.ask(f"Are you sure you want to remove ALL '{resource}' resources")
-        if answer is None:
+        if not self._interactive:
             self.error(_MULTIPLE)
             return False
-        return answer
+        answer = self.ask(f"Are you sure you want to remove ALL '{resource}' resources")
+        if answer is None:
+            self.say("Resource incomplete.")
+        return bool(answer)
 
     def _remove_singleton(self, resource: str) -> None:
         configuration = self.current
         match resource:
             case "dedicated-cpu":
-                doomed = [*configuration.root.elements("pset")]
-                doomed += configuration.root.elements("tmp_pool")
-                if not doomed:
+                if configuration.single("pset") is None:
                     self.error(f"remove {resource}: {NO_ENTRY}")
                     return
-                configuration.remove(doomed)
+                configuration.remove_dedicated_cpu()
             case "capped-cpu":
                 if not configuration.has_alias("ncpus"):
                     self.error(f"remove {resource}: {NO_RESOURCE_TYPE}")
@@ -297,33 +296,40 @@ class Editor(Session):
             return
         self.unsaved = True
 
-    def set_alias(self, name: str, value: int | None) -> bool:
+    def set_alias(self, name: str, value: int | None) -> None:
         """Set a property that is a resource control; says why it cannot be."""
-        alias = ALIASES[name]
-        if value is None or value < alias.minimum:
+        if not self.alias_allowed(name):
+            return
+        if value is None or value < ALIASES[name].minimum:
             self.error(f"{name} property is out of range.")
-            return False
+            return
+        self.current.set_alias(name, value)
+        self.unsaved = True
+
+    def alias_allowed(self, name: str) -> bool:
+        """No resource control stands in the way of a property that is one; says that one does."""
         try:
-            self.current.set_alias(name, value)
+            self.current.alias(name)
         except IncompatibleRctlError:
             self.error(f"{name}: {ALIAS_DISALLOWED}")
             return False
-        self.unsaved = True
         return True
 
     def _set(self, command: Command) -> None:
+        if self._refuse_edit("set"):
+            return
         # From the first set on, getopt keeps silent about unknown options, of other commands too.
         self._options_reported = False
-        options = self._options(command, "F")
-        if options is None or self._refuse_edit("set"):
+        options = self._options(command, "F", synopsis_only=True, takes_words=True)
+        if options is None:
             return
         name, value = command.pairs[0]
         if self.scope is None:
-            if name not in self.dialect.info_properties:
-                self.error("Cannot set a resource-specific property from the global scope.")
-                return
             if self.is_global and name in _NOT_FOR_GLOBAL:
                 self.error(f"{name} is not a valid property for the global zone.")
+                return
+            if name not in self.dialect.info_properties:
+                self.error("Cannot set a resource-specific property from the global scope.")
                 return
         if "F" in options:
             if self.scope is not None:
@@ -352,7 +358,7 @@ class Editor(Session):
             self._set_global(name, str(value), forced="F" in options)
 
     def _rename_before_create(self, name: str) -> None:
-        if values.valid_zonename(name):
+        if values.wellformed_zonename(name):
             self.zone = name
         else:
             self._zone_name_error(name, BOGUS_ZONE_NAME)
@@ -363,7 +369,7 @@ class Editor(Session):
 
     def _set_global(self, name: str, value: str, *, forced: bool = False) -> None:
         if name in ALIASES:
-            if self.is_global:
+            if self.is_global and name != "cpu-shares":
                 self.say(_GLOBAL_RCTL_WARNING)
             if name == "max-shm-memory":
                 size = values.size_to_bytes(value)
@@ -398,11 +404,16 @@ class Editor(Session):
                     except values.BadValue as problem:
                         self.error(str(problem))
                         return
+                    if not self.store.contains(value):
+                        self.error(f"{self.zone}: {BAD_PROPERTY}")
+                        return
             case "autoboot" if value not in ("true", "false"):
                 self.error("autoboot value must be 'true' or 'false'.")
                 return
             case "ip-type" if value not in ("shared", "exclusive"):
                 self.error("ip-type value must be 'shared' or 'exclusive'.")
+                return
+            case "ip-type" if value == "exclusive" and not self._may_be_exclusive():
                 return
             case "pool":
                 if value.startswith("SUNW"):
@@ -415,10 +426,12 @@ class Editor(Session):
                     )
                     return
             case "hostid":
-                if len(value) > 10:
-                    self.error(f"hostid string is too large: {value}")
+                try:
+                    valid = values.valid_hostid(value)
+                except values.BadValue as problem:
+                    self.error(str(problem))
                     return
-                if value and not values.valid_hostid(value):
+                if not valid:
                     self.error(f"hostid: {INVALID_PROPERTY}")
                     return
             case "fs-allowed" if not values.valid_fs_allowed(value):
@@ -426,6 +439,16 @@ class Editor(Session):
                 return
         self.current.set(name, value)
         self.unsaved = True
+
+    def _may_be_exclusive(self) -> bool:
+        brand = self.store.brand_of(self.current)
+        if brand not in self.store.brands():
+            self.error(f"{self.zone}: unknown brand.\n")
+            return False
+        if not self.store.allows_exclusive_ip(brand):
+            self.error(f"ip-type cannot be 'exclusive' when brand is '{brand}'.")
+            return False
+        return True
 
     def _rename(self, name: str) -> None:
         try:

@@ -54,9 +54,10 @@ class SyntaxFault(Exception):
 class UsageFault(Exception):
     """A command lacks what it needs, or names an unknown thing; its usage is to be shown."""
 
-    def __init__(self, command: str) -> None:
+    def __init__(self, command: str, synopsis_only: bool = False) -> None:
         super().__init__(command)
         self.command = command
+        self.synopsis_only = synopsis_only
 
 
 class EndOfInput(Exception):
@@ -64,11 +65,17 @@ class EndOfInput(Exception):
 
 
 class Parser:
-    """Reads commands from a lexer."""
+    """Reads commands from a lexer.
+
+    The values of a command that breaks off before it is complete stay behind, and the next command takes
+    them for its own: the program keeps them in one place, and forgets them with the end of a command only.
+    """
 
     def __init__(self, lexer: Lexer) -> None:
         self._lexer = lexer
         self._ahead: Token | None = None
+        self._values: list[Value] = []
+        self._items: list[str | Complex] = []
 
     def parse(self) -> Command | None:
         """The next command, or None for an empty one.
@@ -83,6 +90,10 @@ class Parser:
         if token.kind != "command":
             raise SyntaxFault(token)
         command = self._command(token.value)
+        command.pairs = [
+            (name, value) for (name, _), value in zip(command.pairs, self._values, strict=False)
+        ]
+        self._values, self._items = [], []
         token = self._take()
         if token.kind != "end":
             raise SyntaxFault(token)
@@ -160,10 +171,11 @@ class Parser:
         match self._peek().kind:
             case "word":
                 command.arguments.append(self._take().value)
-                if self._peek().kind == "resource":
-                    command.resource = self._take().value
-                    if self._lexer.dialect.forked:
-                        self._qualifiers(command)
+                if self._peek().kind != "resource":
+                    raise UsageFault("remove")
+                command.resource = self._take().value
+                if self._lexer.dialect.forked:
+                    self._qualifiers(command)
             case "resource":
                 command.resource = self._take().value
                 self._qualifiers(command)
@@ -182,7 +194,7 @@ class Parser:
                 command.resource = self._take().value
                 self._qualifiers(command)
                 if not command.pairs and command.resource not in _UNQUALIFIED_SELECT:
-                    raise UsageFault("select")
+                    raise UsageFault("select", synopsis_only=True)
             case _:
                 raise UsageFault("select")
 
@@ -219,12 +231,20 @@ class Parser:
             command.pairs.append((name, self._value()))
 
     def _value(self, empty_list: bool = False) -> Value:
+        value: Value
         match self._peek().kind:
             case "(":
-                return self._complex()
+                value = self._complex()
             case "[":
-                return self._list(empty_list)
-        return self._take("word", "resource", "property").value
+                value = self._list(empty_list)
+                if value == []:
+                    self._values[:1] = [value]
+                    return value
+            case _:
+                value = self._take("word", "resource", "property").value
+        self._items = []
+        self._values.append(value)
+        return value
 
     def _complex(self) -> Complex:
         self._take("(")
@@ -238,14 +258,13 @@ class Parser:
 
     def _list(self, empty_allowed: bool) -> list[str | Complex]:
         self._take("[")
-        items: list[str | Complex] = []
         if empty_allowed and self._peek().kind == "]":
             self._take()
-            return items
+            return []
         while True:
             if self._peek().kind == "(":
-                items.append(self._complex())
+                self._items.append(self._complex())
             else:
-                items.append(self._take("word", "resource", "property").value)
+                self._items.append(self._take("word", "resource", "property").value)
             if self._take(",", "]").kind == "]":
-                return items
+                return self._items

@@ -13,6 +13,8 @@ from pathlib import Path
 from illumos_lab.zonecfg.xmlfile import write_atomically
 
 _THREADS = threading.Lock()
+_STATES = ("configured", "incomplete", "installed")
+_NAME_MAX = 63
 
 
 class IndexUpdateError(Exception):
@@ -40,20 +42,27 @@ class Entry:
 
 def parse_line(line: str) -> Entry | None:
     """The entry that a line holds; None for comments, blank and damaged lines."""
-    text = line.strip()
-    if not text or text.startswith("#"):
+    if line.startswith("#"):
         return None
-    name, _, rest = text.partition(":")
-    state, _, rest = rest.partition(":")
-    if rest.startswith('"'):
-        zonepath, _, rest = rest[1:].partition('"')
-        rest = rest.removeprefix(":")
-    else:
-        zonepath, _, rest = rest.partition(":")
-    if not state or not (zonepath or rest):
+    entry = _split(re.split(r"[\r\n]", line, maxsplit=1)[0])
+    if not 0 < len(entry.name) <= _NAME_MAX or entry.state not in _STATES:
         return None
-    identity, _, extra = rest.partition(":")
-    return Entry(name, state, zonepath, identity, extra)
+    return entry
+
+
+def _split(text: str) -> Entry:
+    """The fields of a line, whatever they say; each may stand in double quotes."""
+    fields = []
+    rest = text
+    for _ in range(4):
+        if rest.startswith('"'):
+            field, _, rest = rest[1:].partition('"')
+            rest = rest.partition(":")[2]
+        else:
+            field, _, rest = rest.partition(":")
+        fields.append(field)
+    name, state, zonepath, identity = fields
+    return Entry(name, state, zonepath, identity, rest)
 
 
 def format_entry(entry: Entry, extended: bool = False) -> str:
@@ -111,7 +120,7 @@ class Index:
         """Append a zone, or give its present line the new content.
 
         Raises:
-            IndexUpdateError: the file is damaged.
+            IndexUpdateError: the file is damaged, or a zone without zonepath would be new in it.
         """
         self._rewrite(entry.name, lambda _old: entry, append=entry)
 
@@ -125,11 +134,14 @@ class Index:
 
     def remove(self, name: str) -> None:
         """Take a zone out; nothing happens when it is not there."""
-        if self.get(name) is not None:
-            self._rewrite(name, lambda _old: None)
+        self._rewrite(name, lambda _old: None, required=False)
 
     def _rewrite(
-        self, name: str, change: Callable[[Entry], Entry | None], append: Entry | None = None
+        self,
+        name: str,
+        change: Callable[[Entry], Entry | None],
+        append: Entry | None = None,
+        required: bool = True,
     ) -> None:
         with self._locked():
             try:
@@ -141,17 +153,23 @@ class Index:
             for line in re.findall(r"[^\n]*\n|[^\n]+", text):
                 if not line.endswith("\n"):
                     raise IndexUpdateError(f"line without end: {line}")
-                entry = parse_line(line)
-                if entry is None or entry.name != name:
+                if not line.startswith(f"{name}:"):
                     lines.append(line)
                     continue
+                entry = _split(line.rstrip("\r\n"))
+                if not entry.state:
+                    raise IndexUpdateError(f"no state: {line}")
                 found = True
                 changed = change(entry)
                 if changed is not None:
                     lines.append(format_entry(changed, self._extended))
             if not found:
+                if not required:
+                    return
                 if append is None:
                     raise IndexUpdateError(f"no entry for {name}")
+                if not append.zonepath:
+                    raise IndexUpdateError(f"no zonepath of {name}")
                 lines.append(format_entry(append, self._extended))
             write_atomically(self.path, "".join(lines))
 

@@ -7,11 +7,11 @@ filesystem's ``directory`` is zonecfg's ``dir``), the tables of this module tran
 from __future__ import annotations
 
 import copy
-import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from illumos_lab.zonecfg.xmlfile import Comment, Document, Element, new_document
+from illumos_lab.zonecfg.values import strtoull
+from illumos_lab.zonecfg.xmlfile import Comment, Document, Element
 
 DEFAULT_LIMIT_LENGTH = 255
 """Longest bootargs, pool and scheduling-class that can be read back."""
@@ -184,7 +184,7 @@ class Configuration:
         attributes = {"name": name, "zonepath": "", "autoboot": "false", "brand": brand}
         if ip_type:
             attributes["ip-type"] = ip_type
-        return cls(new_document(Element("zone", attributes)), is_new=True)
+        return cls(Document(Element("zone", attributes)), is_new=True)
 
     @property
     def root(self) -> Element:
@@ -292,9 +292,24 @@ class Configuration:
 
     # Resource controls that stand behind a property ------------------------------------------------
 
-    def rctl(self, name: str) -> Element | None:
-        """The resource control of a name."""
-        return next((e for e in self.root.elements("rctl") if e.get("name") == name), None)
+    def dedicated_cpu(self) -> dict[str, str]:
+        """The properties of dedicated-cpu; empty when there is none."""
+        pset, pool = self.single("pset"), self.single("tmp_pool")
+        if pset is None:
+            return {}
+        low, high = pset.get("ncpu_min"), pset.get("ncpu_max")
+        found = {"ncpus": low if low == high else f"{low}-{high}"}
+        if pool is not None and pool.get("importance"):
+            found["importance"] = pool.get("importance")
+        return found
+
+    def remove_dedicated_cpu(self) -> None:
+        """Take dedicated-cpu out."""
+        self.remove([*self.root.elements("pset"), *self.root.elements("tmp_pool")])
+
+    def has_rctl(self, name: str) -> bool:
+        """There is a resource control of that name."""
+        return any(e.get("name") == name for e in self.root.elements("rctl"))
 
     def alias(self, name: str) -> int | None:
         """The value of an aliased property; None when it is unset.
@@ -303,17 +318,18 @@ class Configuration:
             IncompatibleRctlError: the resource control has another form.
         """
         alias = ALIASES[name]
-        rctl = self.rctl(alias.rctl)
-        if rctl is None:
+        rctls = [e for e in self.root.elements("rctl") if e.get("name") == alias.rctl]
+        if not rctls:
             return None
-        values = list(rctl.elements("rctl-value"))
+        values = [value for rctl in rctls for value in rctl.elements("rctl-value")]
         if (
-            len(values) != 1
+            len(rctls) != 1
+            or len(values) != 1
             or values[0].get("priv") != _PRIVILEGED
             or values[0].get("action") != alias.action
         ):
             raise IncompatibleRctlError(alias.rctl)
-        return int(values[0].get("limit") or 0)
+        return strtoull(values[0].get("limit"))[0]
 
     def has_alias(self, name: str) -> bool:
         """The property is set in a form that the alias can express."""
@@ -389,21 +405,3 @@ def properties_of(resource: ResourceType, element: Element) -> dict[str, str]:
 def items_of(element: Element) -> Iterator[Element]:
     """Elements for the values of a resource's list property."""
     return (child for child in element.children if isinstance(child, Element))
-
-
-def same_address(one: str, other: str) -> bool:
-    """Two network addresses mean the same; a prefix counts only when both have one."""
-    if one == other:
-        return True
-    one_host, one_slash, one_prefix = one.partition("/")
-    other_host, other_slash, other_prefix = other.partition("/")
-    if one_slash and other_slash and one_prefix != other_prefix:
-        return False
-    return _canonical(one_host) == _canonical(other_host)
-
-
-def _canonical(host: str) -> str:
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        return host

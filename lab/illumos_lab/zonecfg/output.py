@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from illumos_lab.zonecfg import lookup, values
 from illumos_lab.zonecfg.grammar import Command
 from illumos_lab.zonecfg.model import (
     DEFAULT_LIMIT_LENGTH,
@@ -11,9 +12,8 @@ from illumos_lab.zonecfg.model import (
     Configuration,
     IncompatibleRctlError,
     properties_of,
-    same_address,
 )
-from illumos_lab.zonecfg.values import bytes_to_size
+from illumos_lab.zonecfg.values import bytes_to_size, strtoull
 from illumos_lab.zonecfg.xmlfile import Element
 
 if TYPE_CHECKING:
@@ -27,19 +27,9 @@ _INFO_RESOURCES = (
     "fs", "net", "device", "dedicated-cpu", "capped-cpu", "capped-memory", "attr", "dataset", "admin",
     "rctl", "security-flags",
 )  # fmt: skip
+_HOSTID_LENGTH = 10
 _SIZED = ("max-shm-memory", "physical", "swap", "locked")
-QUALIFIERS = {
-    "fs": ("dir", "special", "raw", "type"),
-    "net": ("address", "allowed-address", "physical", "defrouter"),
-    "device": ("match",),
-    "rctl": ("name",),
-    "attr": ("name", "type", "value"),
-    "dataset": ("name",),
-    "admin": ("user",),
-    "security-flags": ("default", "lower", "upper"),
-}
-"""Properties that may pick a resource."""
-
+_INFO_RESOURCES_OF_GLOBAL = ("dedicated-cpu", "capped-cpu", "capped-memory", "rctl", "security-flags")
 _SHOWN = {
     "fs": ("dir", "special", "raw", "type"),
     "net": ("address", "allowed-address", "physical", "defrouter"),
@@ -58,28 +48,6 @@ _FORK_NET_EXPORTED = (
 )  # fmt: skip
 
 
-def matching(configuration: Configuration, resource: str, picked: dict[str, str]) -> list[Element]:
-    """The resources that have the given properties.
-
-    Which address counts for a net resource depends on the zone's ip-type; the other is not looked at.
-    """
-    kind = RESOURCES[resource]
-    wanted = {name: value for name, value in picked.items() if value}
-    if resource == "net":
-        wanted.pop("address" if configuration.exclusive_ip else "allowed-address", None)
-    return [
-        element
-        for element in configuration.resources(resource)
-        if all(_same(name, element.get(kind.attributes[name]), value) for name, value in wanted.items())
-    ]
-
-
-def _same(name: str, one: str, other: str) -> bool:
-    if name in ("address", "allowed-address") and one:
-        return same_address(one, other)
-    return one == other
-
-
 # info --------------------------------------------------------------------------------------------
 
 
@@ -94,7 +62,7 @@ def info(session: Editor, command: Command) -> None:
     for name in session.dialect.info_properties:
         if not session.is_global or name in (*_GLOBAL_ZONE_PROPERTIES, *session.dialect.aliases):
             _info_property(session, name)
-    for resource in _INFO_RESOURCES:
+    for resource in _INFO_RESOURCES_OF_GLOBAL if session.is_global else _INFO_RESOURCES:
         for element in _all(session, resource):
             session.run.out(_resource_block(session, resource, element))
 
@@ -121,10 +89,25 @@ def _info_property(session: Session, name: str) -> None:
             value = configuration.uuid
         case _:
             value = configuration.get(name)
-    if name in _LIMITED and len(value) > DEFAULT_LIMIT_LENGTH:
-        session.error(f"{session.zone}: Arg list too long")
+    problem = _unreadable(name, value)
+    if problem is not None:
+        session.error(f"{session.zone}: {problem}")
         return
     session.run.out(f"{name}: {value}\n")
+
+
+def _unreadable(name: str, value: str) -> str | None:
+    """Why a value that the file has is not shown."""
+    if name in _LIMITED and len(value) > DEFAULT_LIMIT_LENGTH:
+        return "Arg list too long"
+    match name:
+        case "hostid" if len(value) > _HOSTID_LENGTH:
+            return "Arg list too long"
+        case "hostid" if value and not values.valid_hostid(value):
+            return "Specified property is invalid"
+        case "fs-allowed" if not values.valid_fs_allowed(value):
+            return "Specified property is invalid"
+    return None
 
 
 def _alias_line(configuration: Configuration, name: str, indent: str) -> str:
@@ -136,7 +119,7 @@ def _alias_line(configuration: Configuration, name: str, indent: str) -> str:
         return ""
     shown = bytes_to_size(value) if name in _SIZED else str(value)
     if name == "ncpus":
-        shown = f"{value / 100:.2f}"
+        shown = values.cpus_of_cap(value)
     return f"{indent}[{name}: {shown}]\n"
 
 
@@ -169,7 +152,7 @@ def _info_resource(session: Editor, command: Command) -> None:
         found: list[Element | None] = []
         for element in elements:
             picked = session.qualifiers(resource, command.pairs)
-            if picked is not None and element in matching(session.current, resource, picked):
+            if element is not None and picked is not None and lookup.shown(resource, element, picked):
                 found.append(element)
         if not found:
             session.run.out(f"No such {resource} resource.\n")
@@ -200,12 +183,8 @@ def _resource_block(session: Session, resource: str, element: Element | None) ->
         mcap = session.current.single("mcap")
         return _memory_block(session, mcap.get("physcap") if mcap is not None else "")
     if resource == "dedicated-cpu":
-        low, high = element.get("ncpu_min"), element.get("ncpu_max")
-        pool = session.current.single("tmp_pool")
-        return _dedicated_block(
-            low if low == high else f"{low}-{high}",
-            pool.get("importance") if pool is not None else "",
-        )
+        cpus = session.current.dedicated_cpu()
+        return _dedicated_block(cpus["ncpus"], cpus.get("importance", ""))
     items = [child for child in element.children if isinstance(child, Element)]
     return _block(session, resource, properties_of(RESOURCES[resource], element), items)
 
@@ -218,7 +197,7 @@ def _dedicated_block(ncpus: str, importance: str) -> str:
 def _memory_block(session: Session, physical: str) -> str:
     text = "capped-memory:\n"
     if physical:
-        text += f"\tphysical: {bytes_to_size(int(physical))}\n"
+        text += f"\tphysical: {bytes_to_size(strtoull(physical)[0])}\n"
     names = ("physical", "swap", "locked") if session.dialect.forked else ("swap", "locked")
     return text + "".join(_alias_line(session.current, name, "\t") for name in names)
 
@@ -266,7 +245,7 @@ def export(session: Session) -> str:
             case "capped-memory":
                 mcap = configuration.single("mcap")
                 if mcap is not None:
-                    size = bytes_to_size(int(mcap.get("physcap")))
+                    size = bytes_to_size(strtoull(mcap.get("physcap"))[0])
                     lines += ["add capped-memory", f"set physical={size}", "end"]
             case "dedicated-cpu":
                 lines += _export_dedicated_cpu(configuration)
@@ -279,17 +258,15 @@ def export(session: Session) -> str:
 
 def _export_properties(session: Session) -> list[str]:
     configuration = session.current
-    unsaved = configuration.is_new and not session.is_global
-    saved_brand = "" if unsaved else session.store.brand_of(configuration)
     found = {
         "zonepath": configuration.zonepath,
-        "brand": saved_brand,
+        "brand": session.store.saved_brand(session.zone),
         "autoboot": "true" if configuration.autoboot else "false",
         "bootargs": configuration.get("bootargs"),
         "pool": configuration.get("pool"),
         "limitpriv": configuration.get("limitpriv"),
         "scheduling-class": configuration.get("scheduling-class"),
-        "ip-type": configuration.ip_type,
+        "ip-type": configuration.ip_type if configuration.ip_type in ("shared", "exclusive") else "",
         "hostid": configuration.get("hostid"),
         "fs-allowed": configuration.get("fs-allowed"),
         "uuid": configuration.uuid,
@@ -297,7 +274,7 @@ def _export_properties(session: Session) -> list[str]:
     return [
         f"set {name}={value}"
         for name, value in found.items()
-        if value and not (name in _LIMITED and len(value) > DEFAULT_LIMIT_LENGTH)
+        if value and _unreadable(name, value) is None and (name, value) != ("brand", "native")
     ]
 
 
@@ -327,12 +304,7 @@ def _quoted(value: str, only_blanks: bool) -> str:
 
 
 def _export_dedicated_cpu(configuration: Configuration) -> list[str]:
-    pset = configuration.single("pset")
-    if pset is None:
+    cpus = configuration.dedicated_cpu()
+    if not cpus:
         return []
-    low, high = pset.get("ncpu_min"), pset.get("ncpu_max")
-    lines = ["add dedicated-cpu", f"set ncpus={low if low == high else f'{low}-{high}'}"]
-    pool = configuration.single("tmp_pool")
-    if pool is not None:
-        lines.append(f"set importance={pool.get('importance')}")
-    return [*lines, "end"]
+    return ["add dedicated-cpu", *(f"set {name}={value}" for name, value in cpus.items()), "end"]

@@ -28,43 +28,64 @@ _BASIC = frozenset(
         "proc_info", "proc_secflags", "proc_session",
     )
 )  # fmt: skip
-_PROHIBITED = frozenset(
+_DEFAULT = frozenset(
     (
-        "dtrace_kernel", "proc_zone", "sys_config", "sys_devices", "sys_dl_config", "sys_linkdir",
-        "sys_net_config", "sys_res_config", "sys_smb", "sys_suser_compat", "virt_manage",
+        "contract_event", "contract_identity", "contract_observer", "file_chown", "file_chown_self",
+        "file_dac_execute", "file_dac_read", "file_dac_search", "file_dac_write", "file_owner",
+        "file_setid", "ipc_dac_read", "ipc_dac_write", "ipc_owner", "net_bindmlp", "net_icmpaccess",
+        "net_mac_aware", "net_observability", "net_privaddr", "proc_audit", "proc_chroot",
+        "proc_lock_memory", "proc_owner", "proc_secflags", "proc_setid", "proc_taskid", "sys_acct",
+        "sys_admin", "sys_audit", "sys_mount", "sys_nfs", "sys_resource", "sys_smb",
     )
 )  # fmt: skip
-_REQUIRED = ("proc_exec", "proc_fork", "sys_mount")
-_DEFAULT_EXCLUDED = _PROHIBITED | frozenset(
-    (
-        "cpc_cpu", "dtrace_proc", "dtrace_user", "file_downgrade_sl", "file_flag_set",
-        "file_upgrade_sl", "graphics_access", "graphics_map", "net_mac_aware", "net_mac_implicit",
-        "net_rawaccess", "proc_clock_highres", "proc_lock_memory", "proc_prioup", "sys_flow_config",
-        "sys_ip_config", "sys_ipc_config", "sys_iptun_config", "sys_ppp_config", "sys_res_bind",
-        "sys_time", "sys_trans_label", "win_colormap", "win_config", "win_dac_read",
-        "win_dac_write", "win_devices", "win_dga", "win_downgrade_sl", "win_fontpath",
-        "win_mac_read", "win_mac_write", "win_selection", "win_upgrade_sl",
-    )
+_DEFAULT_OF_EXCLUSIVE = _DEFAULT | {"net_rawaccess", "sys_ip_config", "sys_iptun_config", "sys_ppp_config"}
+# Both in the order in which they are looked for, which is the reverse of a brand's list.
+_PROHIBITED = (
+    "sys_ppp_config", "virt_manage", "sys_suser_compat", "sys_res_config", "sys_net_config",
+    "sys_linkdir", "sys_ip_config", "sys_devices", "sys_config", "proc_zone", "dtrace_kernel",
 )  # fmt: skip
-_DEFAULT = _ALL - _DEFAULT_EXCLUDED
+_REQUIRED = ("sys_mount", "sys_ip_config", "proc_fork", "proc_exec")
+_OF_EXCLUSIVE = ("sys_ip_config", "sys_ppp_config")
 
 
-def privilege_problem(limitpriv: str) -> str | None:
-    """The word of a limitpriv value that is unknown, prohibited, or missing; None when all is well."""
-    if not limitpriv:
+def privilege_problem(limitpriv: str, exclusive: bool = False) -> str | None:
+    """The privilege of a limitpriv value that is unknown, prohibited, or missing; None when all is well.
+
+    The rules are those of the ipkg brand.
+
+    Args:
+        limitpriv: the value.
+        exclusive: the zone has an IP stack of its own.
+    """
+    if limitpriv in ("", "default"):
         return None
-    result: frozenset[str] = frozenset()
-    for word in limitpriv.split(","):
-        name = word.lstrip("!-")
-        negated = name != word
-        sets = {"default": _DEFAULT, "basic": _BASIC, "all": _ALL, "none": frozenset[str]()}
-        if name in sets:
-            named = sets[name]
-        elif name.lower() in _ALL:
-            named = frozenset({name.lower()})
-        else:
-            return word
-        result = result - named if negated else result | named
-        if not negated and named & _PROHIBITED:
-            return name if name == "all" else word
-    return next((name for name in _REQUIRED if name not in result), None)
+    first, comma, rest = limitpriv.partition(",")
+    result: set[str] = set()
+    # A part of the word will do.
+    if comma and "default".startswith(first):
+        result.update(_BASIC, _DEFAULT_OF_EXCLUSIVE if exclusive else _DEFAULT)
+        limitpriv = rest
+    words = [word for word in limitpriv.split(",") if word]
+    if "zone" in words:
+        return "zone"
+    for word in words:
+        match word.lower():
+            case "basic":
+                result.update(_BASIC)
+            case "none":
+                result.clear()
+            case "all":
+                result.update(_ALL)
+            case name if name in _ALL:
+                result.add(name)
+            case name if name[0] in "-!" and name[1:] in _ALL:
+                result.discard(name[1:])
+            case _:
+                return word
+    for name in _PROHIBITED:
+        if name in result and not (exclusive and name in _OF_EXCLUSIVE):
+            return name
+    for name in _REQUIRED:
+        if name not in result and (exclusive or name not in _OF_EXCLUSIVE):
+            return name
+    return None

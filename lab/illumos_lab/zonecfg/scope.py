@@ -6,15 +6,8 @@ from typing import TYPE_CHECKING
 
 from illumos_lab.zonecfg import admins, usage, values
 from illumos_lab.zonecfg.grammar import Command, Complex, Value
-from illumos_lab.zonecfg.model import (
-    RESOURCES,
-    IncompatibleRctlError,
-    build,
-    items_of,
-    properties_of,
-    rctl_value,
-    same_address,
-)
+from illumos_lab.zonecfg.lookup import LookupFailure, Table, find, locate
+from illumos_lab.zonecfg.model import RESOURCES, IncompatibleRctlError, build, items_of, rctl_value
 from illumos_lab.zonecfg.xmlfile import Element
 
 if TYPE_CHECKING:
@@ -49,10 +42,23 @@ PROPERTIES = {
 """Properties of each resource, in the order of the manual page."""
 
 _FORK_NET_PROPERTIES = ("global-nic", "mac-addr", "vlan-id")
-_REQUIRED_ORDER = {"fs": ("dir", "special", "type")}
 _PIECES = ("priv", "limit", "action")
-_MINIMUM = {"physical": (1 << 20, "1M"), "swap": (50 << 20, "50M")}
+_MEGABYTE = 1 << 20
 _VLAN_MAX = 4094
+_KEYS = {
+    "fs": "dir", "device": "match", "rctl": "name", "attr": "name", "dataset": "name", "admin": "user",
+}  # fmt: skip
+_LENGTHS = {
+    ("net", "address"): 45,
+    ("net", "allowed-address"): 45,
+    ("net", "defrouter"): 45,
+    ("rctl", "name"): 255,
+    ("attr", "name"): 255,
+    ("attr", "type"): 255,
+    ("dataset", "name"): 255,
+    ("admin", "user"): 31,
+}
+"""Lengths to which values are cut."""
 
 
 class Scope:
@@ -64,31 +70,21 @@ class Scope:
         items: its list values so far: fs options, rctl values, free properties.
     """
 
-    def __init__(self, session: Editor, resource: str, selected: list[Element] | None = None) -> None:
+    def __init__(self, session: Editor, resource: str, selected: Table | None = None) -> None:
         self.resource = resource
-        self.properties: dict[str, str] = {}
+        self.properties: dict[str, str] = dict(selected or {})
         self.items: list[Element] = []
         self._session = session
         self._selected = selected
         forked = session.dialect.forked
         self._lists = _FORK_LIST_PROPERTIES if forked else _LIST_PROPERTIES
         self._clearable = _FORK_CLEARABLE if forked else _CLEARABLE
-        for element in selected or []:
-            self._read(element)
-
-    def _read(self, element: Element) -> None:
-        match self.resource:
-            case "dedicated-cpu":
-                low, high = element.get("ncpu_min"), element.get("ncpu_max")
-                self.properties["ncpus"] = low if low == high else f"{low}-{high}"
-                pool = self._session.current.single("tmp_pool")
-                if pool is not None:
-                    self.properties["importance"] = pool.get("importance")
-            case "capped-memory":
-                self.properties["physical"] = element.get("physcap")
-            case _:
-                self.properties = properties_of(RESOURCES[self.resource], element)
-                self.items = list(items_of(element))
+        if selected is not None and resource in self._lists:
+            try:
+                self.items = list(items_of(locate(session.current, resource, selected)))
+            except LookupFailure:
+                # The search took properties from the command that the resource does not have; see lookup.
+                self.items = []
 
     def accepts_list(self, name: str) -> bool:
         """The property takes lists."""
@@ -120,7 +116,7 @@ class Scope:
                 self._session.run.err("\n" + usage.NET_ADDRESS_SYNTAX)
             return
         if checked is not None:
-            self.properties[name] = checked
+            self.properties[name] = checked[: _LENGTHS.get((self.resource, name))]
 
     def _check(self, name: str, value: str) -> str | None:
         """The value to keep; None when there is nothing to keep here."""
@@ -132,13 +128,7 @@ class Scope:
             case "net", "defrouter":
                 return self._default_router(value)
             case "net", "physical":
-                ip_type = self._session.current.ip_type
-                if ip_type not in ("shared", "exclusive"):
-                    self._session.say("zone configuration has an invalid or nonexistent ip-type property")
-                    return None
-                if ip_type == "exclusive":
-                    return values.exclusive_link(value)
-                return values.shared_interface(value)
+                return check_physical(self._session, value)
             case "net", "mac-addr":
                 return _mac_address(value)
             case "net", "vlan-id":
@@ -152,31 +142,30 @@ class Scope:
                     raise values.BadValue("ncpus property is out of range.")
                 return cpus[0] if cpus[0] == cpus[1] else f"{cpus[0]}-{cpus[1]}"
             case "dedicated-cpu", "importance":
-                number = values.unsigned(value)
-                if number is None:
+                if values.unsigned(value) is None:
                     raise values.BadValue("importance property is out of range.")
-                return str(number)
             case "capped-cpu", "ncpus":
                 cap = values.cpu_cap(value, rounded=self._session.dialect.forked)
                 self._session.set_alias("ncpus", cap)
                 return None
             case "capped-memory", _:
                 return self._memory(name, value)
-            case "admin", "user":
-                if not admins.user_exists(self._session.store.root, value):
-                    raise values.BadValue(f"user {value} is not a valid username")
         return value
 
     def _default_router(self, value: str) -> str:
-        checked = values.net_address(value)
-        if "/" in checked:
+        host, slash, _prefix = value.partition("/")
+        if slash:
             self._session.say(
-                f"Warning: prefix length in {checked} is not required and will be ignored. "
+                f"Warning: prefix length in {value} is not required and will be ignored. "
                 "The default host-prefix length will be used"
             )
-        return checked
+        values.host_address(host)
+        return value
 
     def _memory(self, name: str, value: str) -> str | None:
+        is_alias = name != "physical" or self._session.dialect.forked
+        if is_alias and not self._session.alias_allowed(name):
+            return None
         size = values.size_to_bytes(value)
         if size is None:
             kind = "non-negative" if name == "locked" else "positive"
@@ -184,10 +173,10 @@ class Scope:
             raise values.BadValue(
                 f"A {kind} number with a required scale suffix (K, M, G or T) was expected{line_break}here."
             )
-        minimum, shown = _MINIMUM.get(name, (0, ""))
-        if size < minimum:
-            raise values.BadValue(f"{name} value is too small.  It must be at least {shown}.")
-        if name == "physical" and not self._session.dialect.forked:
+        least = {"physical": 1, "swap": 100 if self._session.is_global else 50}.get(name, 0)
+        if size < least * _MEGABYTE:
+            raise values.BadValue(f"{name} value is too small.  It must be at least {least}M.")
+        if not is_alias:
             return str(size)
         self._session.set_alias(name, size)
         return None
@@ -225,8 +214,9 @@ class Scope:
     def _add_value(self, name: str, value: Value) -> None:
         for item in value if isinstance(value, list) else [value]:
             if self.resource == "fs":
-                if isinstance(item, str):
-                    self.items.append(Element("fsoption", {"name": item}))
+                if not isinstance(item, str):
+                    return
+                self.items.append(Element("fsoption", {"name": item}))
             elif self.resource == "rctl":
                 self._add_rctl_value(() if isinstance(item, str) else item)
             else:
@@ -250,7 +240,8 @@ class Scope:
         if (
             found["priv"] != "privileged"
             or found["action"] not in ("none", "deny")
-            or values.unsigned(found["limit"] or "x") is None
+            or found["limit"].startswith("-")
+            or values.strtoull(found["limit"], 0)[1]
         ):
             self._session.say("Invalid rctl value specification")
             return
@@ -268,30 +259,34 @@ class Scope:
         """Carry out ``remove PROPERTY VALUE``."""
         name, value = command.pairs[0]
         if self.resource == "net" and name == "defrouter":
-            self._remove_default_router(value)
+            self.properties.pop("defrouter", None)
         elif self.resource not in self._lists and self.resource != "net":
             self._session.wrong_resource("remove", self.resource)
         elif not self.accepts_list(name):
             self._session.wrong_property("remove", name)
         elif self.resource == "fs":
             self._remove_options(value)
-        elif isinstance(value, tuple):
-            self._remove_items(name, dict(value))
-        else:
+        elif not isinstance(value, tuple):
             self._session.error("A complex value was expected here.")
-
-    def _remove_default_router(self, value: Value) -> None:
-        if not isinstance(value, str):
-            self._session.error("A simple value was expected here.")
+        elif self.resource == "rctl":
+            self._remove_rctl_value(value)
         else:
-            self.properties.pop("defrouter", None)
+            self._remove_items(name, dict(value))
+
+    def _remove_rctl_value(self, pieces: Complex) -> None:
+        if any(piece not in _PIECES for piece, _ in pieces):
+            self._session.wrong_property("add", "value")
+        else:
+            self._remove_items("value", dict.fromkeys(_PIECES, "") | dict(pieces))
 
     def _remove_options(self, value: Value) -> None:
         if isinstance(value, tuple):
             self._list_expected(simple=True)
             return
         for option in value if isinstance(value, list) else [value]:
-            self._remove_items("options", {"name": str(option)})
+            if not isinstance(option, str):
+                return
+            self._remove_items("options", {"name": option})
 
     def _remove_items(self, name: str, wanted: dict[str, str]) -> None:
         for item in self.items:
@@ -312,6 +307,7 @@ class Scope:
             self._session.clear_alias(name)
         else:
             self.properties.pop(name, None)
+            self._session.unsaved = True
 
     # end -----------------------------------------------------------------------------------------
 
@@ -326,96 +322,91 @@ class Scope:
                 return self._end_capped_memory()
         if not self._complete() or self._duplicate():
             return False
-        resource = RESOURCES[self.resource]
-        self._replace([build(resource, self.properties, self.items)])
+        configuration = self._session.current
+        if self._selected is not None:
+            try:
+                configuration.remove([locate(configuration, self.resource, self._selected)])
+            except LookupFailure as failure:
+                self._session.error(f"{self._session.zone}: {failure}")
+                return False
+        configuration.add(build(RESOURCES[self.resource], self.properties, self.items))
         return True
 
-    def _replace(self, elements: list[Element]) -> None:
-        configuration = self._session.current
-        configuration.remove(self._selected or [])
-        for element in elements:
-            configuration.add(element)
-
     def _complete(self) -> bool:
-        required = _REQUIRED_ORDER.get(self.resource, RESOURCES[self.resource].required)
-        problems = [f"{name} not specified" for name in required if not self.properties.get(name)]
         match self.resource:
             case "fs":
-                for name in ("dir", "raw"):
-                    path = self.properties.get(name, "")
-                    if path and not path.startswith("/"):
-                        problems.append(f"{name} {path} is not an absolute path.")
+                problems = [
+                    problem
+                    for name in ("dir", "special", "raw", "type")
+                    if (problem := self._fs_problem(name)) is not None
+                ]
+            case "security-flags":
+                fine = check_security_flags(self._session, self.properties)
+                self._session.failed = self._session.failed or not fine
+                return fine
+            case "admin":
+                return self._admin_complete()
+            case _:
+                required = RESOURCES[self.resource].required
+                problems = [f"{name} not specified" for name in required if not self.properties.get(name)]
+        match self.resource:
             case "rctl" if not self.items:
                 problems.append("no value specified")
             case "attr":
-                problems += self._attr_problems()
-            case "admin" if not problems:
-                return self._admin_valid()
-            case "security-flags":
-                return self._security_flags_valid()
+                kind, value = self.properties.get("type", ""), self.properties.get("value", "")
+                found = [
+                    values.attr_name_problem(self.properties.get("name", "")),
+                    values.attr_problem(kind, value),
+                ]
+                problems += [problem for problem in found if problem is not None]
         for problem in problems:
             self._session.error(problem)
         return not problems
 
-    def _attr_problems(self) -> list[str]:
-        name = self.properties.get("name", "")
-        kind = self.properties.get("type", "")
-        value = self.properties.get("value", "")
-        problems = []
-        problem = values.attr_name_problem(name)
-        if problem:
-            problems.append(problem)
-        if value or kind not in ("int", "uint", "boolean", "string"):
-            problem = values.attr_problem(kind, value)
-            if problem:
-                problems.append(problem)
-        return problems
+    def _fs_problem(self, name: str) -> str | None:
+        value = self.properties.get(name, "")
+        if not value:
+            return None if name == "raw" else f"{name} not specified"
+        if name in ("dir", "raw") and not value.startswith("/"):
+            return f"{name} {value} is not an absolute path."
+        return None
 
-    def _admin_valid(self) -> bool:
-        for auth in self.properties["auths"].split(","):
-            if not admins.valid_auth(auth):
-                self._session.run.err(
-                    f"zone '{self._session.zone}': '{auth}' is not a valid authorization\n"
-                )
-                self._session.failed = True
-                return False
-        return True
-
-    def _security_flags_valid(self) -> bool:
-        return check_security_flags(self._session, self.properties)
+    def _admin_complete(self) -> bool:
+        user, auths = self.properties.get("user", ""), self.properties.get("auths", "")
+        fine = True
+        if not user:
+            self._session.error("user not specified")
+            fine = False
+        elif not admins.user_exists(self._session.store.root, user):
+            self._session.error(f"user {user} is not a valid username")
+            fine = False
+        if not auths:
+            self._session.error("auths not specified")
+            fine = False
+        elif not check_auths(self._session, auths):
+            self._session.failed = True
+            fine = False
+        return fine
 
     def _duplicate(self) -> bool:
-        resource = RESOURCES[self.resource]
-        if self._selected is not None:
+        if self._selected is not None or self.resource == "security-flags":
             return False  # a selected resource may become equal to another one
-        others = [
-            properties_of(resource, element) for element in self._session.current.resources(self.resource)
-        ]
-        if self.resource == "net":
-            return self._duplicate_net(others)
-        for key in resource.keys:
-            value = self.properties.get(key, "")
-            if any(other.get(key, "") == value for other in others):
-                article = "An" if self.resource == "attr" else "A"
-                self._session.error(
-                    f"{article} {self.resource} resource with the {key} '{value}' already exists."
-                )
-                return True
-        return False
-
-    def _duplicate_net(self, others: list[dict[str, str]]) -> bool:
-        exclusive = self._session.current.exclusive_ip
-        key = "allowed-address" if exclusive else "address"
-        physical, address = self.properties.get("physical", ""), self.properties.get(key, "")
-        for other in others:
-            if other.get("physical", "") == physical and (
-                not address or same_address(other.get(key, ""), address)
-            ):
-                self._session.error(
-                    f"A net resource with the physical '{physical}', and {key} '{address}' already exists."
-                )
-                return True
-        return False
+        key = _KEYS.get(self.resource)
+        wanted = self.properties if key is None else {key: self.properties[key]}
+        try:
+            find(self._session.current, self.resource, wanted)
+        except LookupFailure:
+            # Also several of them are no obstacle.
+            return False
+        article = "An" if self.resource == "attr" else "A"
+        if key is not None:
+            described = f"with the {key} '{self.properties[key]}'"
+        else:
+            which = "address" if self.properties.get("address") else "allowed-address"
+            address = self.properties.get(which, "")
+            described = f"with the physical '{self.properties['physical']}', and {which} '{address}'"
+        self._session.error(f"{article} {self.resource} resource {described} already exists.")
+        return True
 
     def _end_dedicated_cpu(self) -> bool:
         cpus = values.cpu_range(self.properties.get("ncpus", ""))
@@ -427,9 +418,7 @@ class Scope:
         if importance:
             elements.append(Element("tmp_pool", {"importance": importance}))
         configuration = self._session.current
-        configuration.remove(
-            [*configuration.root.elements("pset"), *configuration.root.elements("tmp_pool")]
-        )
+        configuration.remove_dedicated_cpu()
         for element in elements:
             configuration.add(element)
         return True
@@ -457,42 +446,71 @@ class Scope:
         if cap is not None and locked is not None and locked > cap:
             session.error("The locked cap must be less than or equal to the physical cap.")
             return False
-        elements = [Element("mcap", {"physcap": physical})] if physical else []
-        self._selected = [*session.current.root.elements("mcap")]
-        self._replace(elements)
+        session.current.remove([*session.current.root.elements("mcap")])
+        if physical:
+            session.current.add(Element("mcap", {"physcap": physical}))
         return True
 
 
+def check_physical(session: Session, value: str) -> str | None:
+    """The name of a net resource's interface; None when the zone's ip-type is wrong, which has been said.
+
+    Raises:
+        values.BadValue: the ip-type does not allow such a name.
+    """
+    match session.current.ip_type:
+        case "exclusive":
+            return values.exclusive_link(value)
+        case "shared":
+            return values.shared_interface(value)
+    session.error("zone configuration has an invalid or nonexistent ip-type property")
+    return None
+
+
+def check_auths(session: Session, auths: str) -> bool:
+    """All words of an admin resource's auths are rights; says which are not."""
+    wrong = [auth for auth in auths.split(",") if auth and not admins.valid_auth(auth)]
+    for auth in wrong:
+        session.run.err(f"zone '{session.zone}': '{auth}' is not a valid authorization\n")
+    return not wrong
+
+
 def check_security_flags(session: Session, properties: dict[str, str]) -> bool:
-    """Check the default, lower and upper sets of a security-flags resource; says what is wrong."""
-    sets: dict[str, frozenset[str]] = {
-        "default": frozenset(),
-        "lower": frozenset(),
+    """Check the default, lower and upper sets of a security-flags resource; says what is wrong.
+
+    A set that is relative to others is complained of, but no fault; like a faulty one it counts as empty.
+    """
+    sets = {
+        "default": frozenset[str](),
         "upper": frozenset(values.SECURITY_FLAGS),
+        "lower": frozenset[str](),
     }
-    for name in ("default", "lower", "upper"):
+    relative = set()
+    fine = True
+    for name in sets:
         text = properties.get(name)
         if not text:
             continue
+        flags = None
         try:
             flags = values.security_flags(text)
         except values.BadValue:
-            session.error(f"{name} security flags '{text}' are invalid")
-            flags = None
+            session.say(f"{name} security flags '{text}' are invalid")
+            fine = False
         if flags is None:
-            session.say(f"only assignment of security flags is allowed ({name}: {text})")
-            return not session.failed
-        sets[name] = flags
-    fine = True
-    if not sets["lower"] <= sets["default"]:
-        session.error("default secflags must be above the lower limit")
-        fine = False
-    if not sets["default"] <= sets["upper"]:
-        session.error("default secflags must be within the upper limit")
-        fine = False
-    if not sets["lower"] <= sets["upper"]:
-        session.error("lower secflags must be within the upper limit")
-        fine = False
+            relative.add(name)
+        sets[name] = flags or frozenset()
+    for name in ("default", "lower", "upper"):
+        if name in relative:
+            session.say(f"only assignment of security flags is allowed ({name}: {properties[name]})")
+    for inner, outer, problem in (
+        ("default", "upper", "default secflags must be within the upper limit"),
+        ("lower", "default", "default secflags must be above the lower limit"),
+        ("lower", "upper", "lower secflags must be within the upper limit"),
+    ):
+        if not sets[inner] <= sets[outer]:
+            session.say(problem)
+            fine = False
     return fine
 
 

@@ -85,6 +85,7 @@ class Session:
         self._saved_name = zone
         self._loaded_once = False
         self._leaving = False
+        self._forced = False
         self._options_reported = True
         self._file: str | None = None
         self._interactive = False
@@ -98,8 +99,22 @@ class Session:
 
     # Input ---------------------------------------------------------------------------------------
 
-    def run_arguments(self, argv: list[str]) -> int:
-        """Carry out the commands of the command line; returns the exit status."""
+    def warn_of_read_only(self) -> None:
+        """Say that nothing can be changed, if so."""
+        if self._read_only:
+            self.run.err(
+                "WARNING: you do not have write access to this zone's configuration file;\n"
+                "going into read-only mode.\n"
+            )
+
+    def run_arguments(self, argv: list[str], file: str | None = None) -> int:
+        """Carry out the commands of the command line; returns the exit status.
+
+        Args:
+            argv: their words.
+            file: name of a file that was asked for too, which is not read, but named in messages.
+        """
+        self._file = file
         lines = iter([" ".join(argv) + "\n"])
         return self._session(lambda: next(lines, ""), stop_on_error=False, ends_at_exit=False)
 
@@ -132,11 +147,6 @@ class Session:
         self._file = "-" if named else None
         if not named and not self._read_only:
             self._ready(expected=False)
-        elif self._read_only:
-            self.run.err(
-                "WARNING: you do not have write access to this zone's configuration file;\n"
-                "going into read-only mode.\n"
-            )
         lines = self._stdin_lines()
         return self._session(lambda: next(lines, ""), stop_on_error=False)
 
@@ -178,7 +188,7 @@ class Session:
                 self._syntax_error(fault)
                 parser.recover()
             except UsageFault as fault:
-                self.short_usage(fault.command, HELP_TAIL[fault.command])
+                self.short_usage(fault.command, "" if fault.synopsis_only else HELP_TAIL[fault.command])
                 parser.recover()
             except EndOfInput:
                 return
@@ -187,7 +197,7 @@ class Session:
 
     def _finish(self, one_command: bool) -> int | None:
         """Commit what was changed; the exit status, or None when the user wants to go on."""
-        if one_command:
+        if one_command and self._file is None:
             self._may_ask = False
         if self.scope is not None:
             if not self._leaving:
@@ -198,9 +208,13 @@ class Session:
                 if not answer:
                     return None
             self.failed = True
-        if self.unsaved and self._ready(expected=False):
-            verify(self, save=True)
+        if self.unsaved and self.configuration is not None:
+            if not self._refuse_edit("commit"):
+                verify(self, save=True)
             if self.unsaved:
+                if self._forced:
+                    self.error("Configuration not saved.")
+                    return 1
                 answer = self.ask("Configuration not saved; really quit")
                 if answer is None:
                     self.error("Configuration not saved.")
@@ -262,8 +276,9 @@ class Session:
         self.failed = True
 
     def ask(self, question: str) -> bool | None:
-        """Ask yes or no on the terminal, no is the default; None when nobody can be asked."""
+        """Ask yes or no on the terminal, no is the default; None, an error, when nobody can be asked."""
         if not self._may_ask:
+            self.failed = True
             return None
         while True:
             self.run.out(f"{question} (y/[n])? ")
@@ -305,10 +320,13 @@ class Session:
                 return True
             self._load_failed(NO_ZONE, expected)
             if self._interactive and not self._loaded_once and not self._read_only:
-                self.run.out("Use 'create' to begin configuring a new zone.\n")
+                self._say_how_to_begin()
             return False
-        except InvalidDocumentError:
+        except InvalidDocumentError as error:
             self._load_failed("Invalid document", expected)
+            if error.document is not None:
+                # It has been read all the same, and further commands do not look at that again.
+                self.configuration = Configuration(error.document)
             return False
         self._loaded_once = True
         brand = self.store.brand_of(self.configuration)
@@ -322,6 +340,9 @@ class Session:
             )
             self.unsaved = True
         return True
+
+    def _say_how_to_begin(self) -> None:
+        self.run.out("Use 'create' to begin configuring a new zone.\n")
 
     def _load_failed(self, text: str, expected: bool) -> None:
         self.say(f"{self.zone}: {text}")
@@ -347,16 +368,20 @@ class Session:
 
     # Options -------------------------------------------------------------------------------------
 
-    def _options(self, command: Command, spec: str, synopsis_only: bool = False) -> dict[str, str] | None:
+    def _options(
+        self, command: Command, spec: str, synopsis_only: bool = False, takes_words: bool = False
+    ) -> dict[str, str] | None:
         """The options of a command; None when they are wrong and the usage has been shown.
 
         Args:
             command: the command.
             spec: option letters, a colon after those with a value.
             synopsis_only: an unknown option is an error that shows the synopsis.
+            takes_words: words that are no options are no error.
         """
         found: dict[str, str] = {}
         words = list(command.arguments)
+        wrong = False
         while words and words[0].startswith("-") and len(words[0]) > 1:
             word = words.pop(0)
             if word == "--":
@@ -364,25 +389,26 @@ class Session:
             letters = word[1:]
             while letters:
                 letter, letters = letters[0], letters[1:]
+                problem = ""
                 at = spec.find(letter)
                 if at < 0 or letter == ":":
-                    if letter != "?" and self._options_reported:
-                        self.run.err(f"{command.arguments[0]}: illegal option -- {letter}\n")
-                    self._bad_option(command.name, letter, synopsis_only)
-                    return None
-                if spec[at + 1 : at + 2] != ":":
+                    problem = "illegal option"
+                elif spec[at + 1 : at + 2] != ":":
                     found[letter] = ""
-                    continue
-                if not letters and not words:
-                    if self._options_reported:
-                        self.run.err(f"{command.arguments[0]}: option requires an argument -- {letter}\n")
+                elif letters or words:
+                    found[letter] = letters or words.pop(0)
+                    letters = ""
+                else:
+                    problem = "option requires an argument"
+                if problem:
+                    wrong = True
+                    if letter != "?" and self._options_reported:
+                        self.run.err(f"{command.arguments[0]}: {problem} -- {letter}\n")
                     self._bad_option(command.name, letter, synopsis_only)
-                    return None
-                found[letter] = letters or words.pop(0)
-                letters = ""
-        if words:
-            tail = HELP_TAIL[command.name] if command.name in ("add", "remove") else ""
-            self.short_usage(command.name, tail)
+        if wrong:
+            return None
+        if words and not takes_words:
+            self.short_usage(command.name)
             return None
         return found
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from illumos_lab.zonecfg import values
 from illumos_lab.zonecfg.index import Entry, Index, IndexUpdateError
 from illumos_lab.zonecfg.model import Configuration
-from illumos_lab.zonecfg.xmlfile import Document, load, save
+from illumos_lab.zonecfg.xmlfile import Comment, Document, InvalidDocumentError, load, save
 
 if TYPE_CHECKING:
     from illumos_lab.host import Host
@@ -74,7 +74,7 @@ class Store:
             document = load(self.path(name))
         except OSError as error:
             raise NoSuchZoneError(name) from error
-        if self._prefix and document.root.get("zonepath"):
+        if self._prefix:
             document.root.attributes["zonepath"] = self._prefix + document.root.get("zonepath")
         return document
 
@@ -90,15 +90,21 @@ class Store:
         return configuration
 
     def load_detached(self, zonepath: str) -> Document:
-        """The manifest that ``zoneadm detach`` left in a zonepath.
+        """The manifest that ``zoneadm detach`` left in a zonepath, without what it says on software.
 
         Raises:
             NoSuchZoneError, xmlfile.InvalidDocumentError
         """
+        directory = self._host.path("global", zonepath)
         try:
-            return load(self._host.path("global", f"{zonepath}/SUNWdetached.xml"))
+            document = load(directory / "SUNWdetached.xml")
         except OSError as error:
             raise NoSuchZoneError(zonepath) from error
+        if not (directory / "root").is_dir():
+            raise NoSuchZoneError(zonepath)
+        root = document.root
+        root.children = [c for c in root.children if isinstance(c, Comment) or c.tag != "package"]
+        return document
 
     def template_name(self, name: str) -> str:
         """The file name behind ``create -t``; OmniOS puts its prefix before names in lower case."""
@@ -141,6 +147,19 @@ class Store:
         except NoSuchZoneError:
             return self._host.profile.default_template_brand
 
+    def saved_brand(self, zone: str) -> str:
+        """The brand of a zone's saved configuration; empty when it has none that can be read."""
+        if zone == "global":
+            return self.brand_of(Configuration.blank(zone, ""))
+        try:
+            return self.brand_of(Configuration(self.load_document(zone)))
+        except (NoSuchZoneError, InvalidDocumentError):
+            return ""
+
+    def contains(self, zonepath: str) -> bool:
+        """The zonepath is below the alternate root, if there is one."""
+        return zonepath.startswith(self._prefix + "/")
+
     def allows_exclusive_ip(self, brand: str) -> bool:
         """Zones of the brand may have an IP stack of their own."""
         platform = self.brands()[brand] / "platform.xml"
@@ -162,7 +181,7 @@ class Store:
         """
         name = configuration.name
         zonepath = configuration.zonepath
-        if self._prefix and zonepath.startswith(self._prefix + "/"):
+        if self._prefix:
             configuration.root.attributes["zonepath"] = zonepath.removeprefix(self._prefix)
         try:
             if name != "global":
@@ -207,18 +226,21 @@ class Store:
         """Remove a zone's configuration; its files stay.
 
         Raises:
-            NoSuchZoneError: there is none; an entry of the index is removed all the same.
+            NoSuchZoneError: there is neither a file nor an entry in the index.
             ZoneStateError: it is active, or without `force` not in state configured.
-            IndexUpdateError: the index cannot be changed.
+            IndexUpdateError: the index cannot be changed, and there is no `force`.
         """
         entry = self.index.get(zone)
+        if entry is None and not self._is_active(zone) and not self.path(zone).exists():
+            raise NoSuchZoneError(zone)
         if self._is_active(zone) or (entry and entry.state != "configured" and not force):
             raise ZoneStateError(zone)
-        self.index.remove(zone)
         try:
-            self.path(zone).unlink()
-        except FileNotFoundError as error:
-            raise NoSuchZoneError(zone) from error
+            self.index.remove(zone)
+        except IndexUpdateError:
+            if not force:
+                raise
+        self.path(zone).unlink(missing_ok=True)
 
     def check_rename(self, configuration: Configuration, old: str, new: str) -> None:
         """Check that a configuration may get a new name.
@@ -226,12 +248,16 @@ class Store:
         Raises:
             ZoneStateError, ZoneNameError, ZoneInUseError
         """
-        if self._is_active(old):
-            raise ZoneStateError(new)
+        if new == configuration.name:
+            return
         if not values.valid_zonename(new):
             raise ZoneNameError(new)
-        if new not in (old, configuration.name) and self.exists(new):
+        if new == old and not configuration.is_new:
+            return
+        if self._is_active(new) or self.exists(new):
             raise ZoneInUseError(new)
+        if not configuration.is_new and self._is_active(old):
+            raise ZoneStateError(new)
 
 
 __all__ = [

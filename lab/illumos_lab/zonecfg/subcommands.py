@@ -16,6 +16,8 @@ from illumos_lab.zonecfg.store import NoSuchZoneError, ZoneStateError
 from illumos_lab.zonecfg.verify import verify
 from illumos_lab.zonecfg.xmlfile import InvalidDocumentError
 
+_ZONENAME_MAX = 63
+
 
 class Zonecfg(Editor):
     """A whole run of zonecfg."""
@@ -82,7 +84,7 @@ class Zonecfg(Editor):
             if letter == "b":
                 template = "SUNWblank"
             elif letter == "t":
-                template = self.store.template_name(value)
+                template = self.store.template_name(value)[:_ZONENAME_MAX]
             elif letter == "X":
                 template = self.zone
         if "a" in options:
@@ -129,10 +131,10 @@ class Zonecfg(Editor):
         try:
             document = self.store.load_detached(zonepath)
         except NoSuchZoneError:
-            self.say("invalid path to detached zone")
+            self.run.err("invalid path to detached zone\n")
             return None
         except InvalidDocumentError:
-            self.say("Cannot attach to an earlier release of the operating system")
+            self.run.err("Cannot attach to an earlier release of the operating system\n")
             return None
         made = Configuration.from_template(document, self.zone)
         made.root.attributes["zonepath"] = zonepath
@@ -169,8 +171,18 @@ class Zonecfg(Editor):
         except IndexUpdateError:
             self.error(f"{self.zone}: Problem updating index file")
         self.unsaved = False
-        self.configuration = None
-        self._loaded_once = False
+        if force and self.configuration is None and self._interactive:
+            self._say_how_to_begin()
+        if self._loaded_once:
+            self._reload()
+
+    def _reload(self) -> None:
+        """Read the configuration anew after the zone has been deleted, or should have been."""
+        try:
+            self.configuration = self.store.load(self.zone)
+        except NoSuchZoneError:
+            self.configuration = None
+            self._loaded_once = False
 
     def _revert(self, command: Command) -> None:
         options = self._options(command, "F")
@@ -198,18 +210,18 @@ class Zonecfg(Editor):
             self.configuration = None
             self._loaded_once = False
             self.error(f"{self._saved_name}: no such saved zone to revert to.")
+        # What is read is saved once more at the end.
         self.zone = self._saved_name
-        self.unsaved = False
 
     def _commit(self, command: Command) -> None:
         if self._options(command, "") is not None and not self._refuse_edit("commit"):
             self._check(save=True)
 
     def _verify(self, command: Command) -> None:
-        # A word after the command is ignored, an option is not.
-        command.arguments = [word for word in command.arguments if word.startswith("-")]
-        if self._options(command, "") is not None:
-            self._check(save=False)
+        if self._options(command, "", takes_words=True) is None or self._refuse_edit("verify"):
+            return
+        # Of words, only the one that commit is made of has a meaning.
+        self._check(save=command.arguments == ["save"])
 
     def _check(self, save: bool) -> None:
         if self._ready():
@@ -219,7 +231,8 @@ class Zonecfg(Editor):
         options = self._options(command, "F")
         if options is None:
             return
-        if self.scope is None or "F" in options:
+        self._forced = self._forced or "F" in options
+        if self.scope is None or self._forced:
             self._leaving = True
             return
         answer = self.ask("Resource incomplete; really quit")
@@ -233,15 +246,17 @@ class Zonecfg(Editor):
 
     def _export(self, command: Command) -> None:
         options = self._options(command, "f:", synopsis_only=True)
-        if options is None or not self._ready():
+        if options is None:
             return
         if not options.get("f"):
-            self.run.out(output.export(self))
+            if self._ready():
+                self.run.out(output.export(self))
             return
         path = self.host.path(self.run.zone, absolute(self.run, options["f"]))
         try:
             with self.run.open(options["f"], path, "wb") as file:
-                file.write(output.export(self).encode("utf-8", "surrogateescape"))
+                if self._ready():
+                    file.write(output.export(self).encode("utf-8", "surrogateescape"))
         except OSError as error:
             self.say(f"opening file {options['f']}: {os.strerror(error.errno or 0)}")
 

@@ -8,7 +8,7 @@ from illumos_lab.zonecfg import admins, values
 from illumos_lab.zonecfg.index import IndexUpdateError
 from illumos_lab.zonecfg.model import ALIASES, RESOURCES, properties_of
 from illumos_lab.zonecfg.privileges import privilege_problem
-from illumos_lab.zonecfg.scope import check_security_flags
+from illumos_lab.zonecfg.scope import check_auths, check_physical, check_security_flags
 
 if TYPE_CHECKING:
     from illumos_lab.zonecfg.session import Session
@@ -19,6 +19,7 @@ INVALID = "Invalid argument"
 INCOMPATIBLE = "Incompatible settings"
 BAD_PROPERTY = "Bad document property"
 INSUFFICIENT_SPEC = "Insufficient specification"
+_HOSTID_LENGTH = 10
 
 
 class _Stop(Exception):
@@ -33,16 +34,15 @@ class _Check:
         self.configuration = session.current
         self.first: str | None = None
 
-    def problem(self, text: str | None, kind: str) -> None:
+    def problem(self, text: str, kind: str) -> None:
         """Say a problem; the first one gives the summary its reason."""
-        if text is not None:
-            self.session.error(text)
+        self.session.error(text)
         self.first = self.first or kind
 
     def run(self) -> None:
         self._zonepath()
-        brand = self._brand()
-        self._ip_type(brand)
+        self._brand()
+        self._ip_type()
         self._privileges()
         self._hostid()
         for name in ("fs", "net", "rctl"):
@@ -57,23 +57,23 @@ class _Check:
         if not self.configuration.zonepath and not self.session.is_global:
             self.problem("zonepath cannot be empty.", REQD_RESOURCE_MISSING)
 
-    def _brand(self) -> str:
+    def _brand(self) -> None:
         session = self.session
         brand = session.store.brand_of(self.configuration)
         if not session.is_global and brand not in session.store.brands():
             session.error(f"{session.zone}: unknown brand.\n")
             session.error(f"{session.zone}: Invalid document")
             raise _Stop
-        return brand
 
-    def _ip_type(self, brand: str) -> None:
-        if self.session.is_global:
-            return
-        if self.configuration.exclusive_ip and not self.session.store.allows_exclusive_ip(brand):
-            self.problem(f"ip-type cannot be 'exclusive' when brand is '{brand}'.", INVALID)
+    def _ip_type(self) -> None:
+        if self.configuration.ip_type not in ("shared", "exclusive"):
+            self.session.error("cannot get ip-type")
+            # The check of privileges fails for the same reason, without having one to name.
+            self.session.say(f"{self.session.zone}: invalid privilege: (null)")
+            raise _Stop
 
     def _privileges(self) -> None:
-        word = privilege_problem(self.configuration.get("limitpriv"))
+        word = privilege_problem(self.configuration.get("limitpriv"), self.configuration.exclusive_ip)
         if word is not None:
             self.session.say(f"{self.session.zone}: invalid privilege: {word}")
             raise _Stop
@@ -81,7 +81,7 @@ class _Check:
     def _hostid(self) -> None:
         session = self.session
         hostid = self.configuration.get("hostid")
-        if hostid and not values.valid_hostid(hostid):
+        if hostid and len(hostid) <= _HOSTID_LENGTH and not values.valid_hostid(hostid):
             session.say(f"{session.zone}: invalid hostid: {hostid}")
             raise _Stop
         allowed = self.configuration.get("fs-allowed")
@@ -99,59 +99,59 @@ class _Check:
         return found
 
     def _fs(self) -> None:
-        for properties in self._required("fs"):
-            directory = properties.get("dir", "/")
-            if not directory.startswith("/"):
-                self.problem(f"fs: dir {directory} is not an absolute path.", BAD_PROPERTY)
-            raw = properties.get("raw", "/")
-            if not raw.startswith("/"):
-                self.problem(f"fs: raw {raw} is not an absolute path.", BAD_PROPERTY)
+        self._required("fs")
 
     def _net(self) -> None:
         exclusive = self.configuration.exclusive_ip
-        for net in self._required("net"):
+        has_address: dict[str, bool] = {}
+        has_router: dict[str, bool] = {}
+        for net in [properties_of(RESOURCES["net"], e) for e in self.configuration.resources("net")]:
             physical = net.get("physical", "")
+            if not physical:
+                self.problem("net: physical not specified", REQD_PROPERTY_MISSING)
+            try:
+                check_physical(self.session, physical)
+            except values.BadValue as error:
+                self.problem(str(error), INVALID)
             if not exclusive:
                 if not net.get("address"):
                     self.problem("net: address not specified", REQD_PROPERTY_MISSING)
                 if net.get("allowed-address"):
                     self.problem("net: allowed-address cannot be specified for a shared IP type", INVALID)
-                continue
-            if net.get("address"):
+            elif net.get("address"):
                 self.problem("net: address cannot be specified for an exclusive IP type", INVALID)
-            elif net.get("defrouter") and not net.get("allowed-address"):
-                self.problem(
+            else:
+                has_address[physical] = has_address.get(physical, False) or "allowed-address" in net
+                has_router[physical] = has_router.get(physical, False) or "defrouter" in net
+        for physical in reversed(has_router):
+            if has_router[physical] and not has_address[physical]:
+                self.session.error(
                     f"net: defrouter for {physical} cannot be specified without allowed-address "
-                    "for an exclusive IP type",
-                    INVALID,
+                    "for an exclusive IP type"
                 )
-            try:
-                values.exclusive_link(physical)
-            except values.BadValue as error:
-                self.problem(str(error), INVALID)
+                self.first = INVALID
 
     def _rctl(self) -> None:
         for element in self.configuration.resources("rctl"):
             if not element.get("name"):
                 self.problem("rctl: name not specified", REQD_PROPERTY_MISSING)
             if not any(True for _ in element.elements("rctl-value")):
-                self.problem("rctl: value not specified", REQD_PROPERTY_MISSING)
+                self.problem("rctl: no value specified", REQD_PROPERTY_MISSING)
 
     def _cpu(self) -> None:
         configuration = self.configuration
-        has_shares = configuration.rctl(ALIASES["cpu-shares"].rctl) is not None
-        has_cap = configuration.rctl(ALIASES["ncpus"].rctl) is not None
-        if configuration.single("pset") is not None:
-            if has_shares:
-                self.problem("rctl zone.cpu-shares and dedicated-cpu are incompatible.", INCOMPATIBLE)
-            if has_cap:
-                self.problem("rctl zone.cpu-cap and the dedicated-cpu are incompatible.", INCOMPATIBLE)
+        has_shares = configuration.has_rctl(ALIASES["cpu-shares"].rctl)
+        dedicated = configuration.single("pset") is not None
         scheduling = configuration.get("scheduling-class")
+        if dedicated and has_shares:
+            self.problem("rctl zone.cpu-shares and dedicated-cpu are incompatible.", INCOMPATIBLE)
         if has_shares and scheduling and scheduling != "FSS":
             self.problem(
                 f"WARNING: rctl zone.cpu-shares and scheduling-class={scheduling} are incompatible",
                 INCOMPATIBLE,
             )
+        if dedicated and configuration.has_rctl(ALIASES["ncpus"].rctl):
+            self.problem("rctl zone.cpu-cap and the dedicated-cpu are incompatible.", INCOMPATIBLE)
 
     def _attr(self) -> None:
         self._required("attr")
@@ -162,14 +162,24 @@ class _Check:
                 self.problem("dataset: name invalid", BAD_PROPERTY)
 
     def _admin(self) -> None:
-        self._required("admin")
+        for element in self.configuration.resources("admin"):
+            user, auths = element.get("user"), element.get("auths")
+            if not user:
+                self.problem("admin: user not specified", REQD_PROPERTY_MISSING)
+            if not auths:
+                self.problem("admin: auths not specified", REQD_PROPERTY_MISSING)
+            if self.first is None and not admins.user_exists(self.session.store.root, user):
+                self.session.say(f"user {user} is not a valid username")
+                self.first = BAD_PROPERTY
+            if self.first is None and not check_auths(self.session, auths):
+                self.first = BAD_PROPERTY
 
     def _security_flags(self) -> None:
         element = self.configuration.single("security-flags")
         if element is not None:
             properties = properties_of(RESOURCES["security-flags"], element)
             if not check_security_flags(self.session, properties):
-                self.problem(None, BAD_PROPERTY)
+                self.first = BAD_PROPERTY
 
 
 def verify(session: Session, save: bool) -> None:

@@ -31,7 +31,15 @@ _ATTRIBUTE_ESCAPES = {
 
 
 class InvalidDocumentError(Exception):
-    """The file is no well-formed XML, or breaks the document type of zone configurations."""
+    """The file is no well-formed XML, or breaks the document type of zone configurations.
+
+    Attributes:
+        document: what was read, when it is XML at least.
+    """
+
+    def __init__(self, problem: str, document: Document | None = None) -> None:
+        super().__init__(problem)
+        self.document = document
 
 
 @dataclass
@@ -62,10 +70,9 @@ class Element:
 
 @dataclass
 class Document:
-    """A whole file: what precedes the root element, and the root."""
+    """A whole file: its root; what stands outside of that is the same in all files."""
 
     root: Element
-    prolog: list[Comment] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -76,16 +83,14 @@ class _Type:
     optional: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     values: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    min_children: int = 0
 
 
-_BOOLEAN = ("true", "false")
 _NET_ATTR = _Type(required=("name", "value"))
 _TYPES = {
     "zone": _Type(
-        required=("name",),
+        required=("name", "zonepath", "autoboot"),
         optional=(
-            "zonepath", "autoboot", "ip-type", "hostid", "pool", "limitpriv", "bootargs", "brand",
+            "ip-type", "hostid", "pool", "limitpriv", "bootargs", "brand",
             "scheduling-class", "fs-allowed", "version", "debugid",
         ),
         children=(
@@ -93,7 +98,7 @@ _TYPES = {
             "dataset", "package", "patch", "dev-perm", "tmp_pool", "pset", "mcap", "admin",
             "security-flags",
         ),
-        values={"autoboot": _BOOLEAN},
+        values={"autoboot": ("true", "false"), "version": ("1",)},
     ),
     "filesystem": _Type(("special", "directory", "type"), ("raw",), ("fsoption",)),
     "fsoption": _Type(("name",)),
@@ -106,12 +111,16 @@ _TYPES = {
     "net-attr": _NET_ATTR,
     "device": _Type(("match",), (), ("net-attr",)),
     "deleted-device": _Type(("match",)),
-    "rctl": _Type(("name",), (), ("rctl-value",), min_children=1),
+    "rctl": _Type(("name",), (), ("rctl-value",)),
     "rctl-value": _Type(("priv", "limit", "action")),
-    "attr": _Type(("name", "type", "value")),
+    "attr": _Type(
+        ("name", "type", "value"), values={"type": ("boolean", "int", "string", "uint")}
+    ),
     "dataset": _Type(("name",)),
     "package": _Type(("name", "version")),
-    "patch": _Type(("id",)),
+    "patch": _Type(("id",), (), ("obsoletes", "incompatible")),
+    "obsoletes": _Type(("id",)),
+    "incompatible": _Type(("id",)),
     "dev-perm": _Type(("name", "uid", "gid", "mode", "acl")),
     "tmp_pool": _Type(("importance",)),
     "pset": _Type(("ncpu_min", "ncpu_max")),
@@ -122,14 +131,19 @@ _TYPES = {
 
 
 def parse(text: str) -> Document:
-    """Read a configuration; blanks between elements are dropped.
+    """Read a configuration; blanks between elements, and what stands outside of the root, are dropped.
 
     Raises:
         InvalidDocumentError: not well-formed, or not of the document type.
     """
-    prolog: list[Comment] = []
     roots: list[Element] = []
     stack: list[Element] = []
+    problems: list[str] = []
+    is_typed = False
+
+    def doctype(*_names: object) -> None:
+        nonlocal is_typed
+        is_typed = True
 
     def start(tag: str, pairs: list[str]) -> None:
         element = Element(tag, dict(zip(pairs[::2], pairs[1::2], strict=True)))
@@ -142,46 +156,55 @@ def parse(text: str) -> Document:
     def comment(data: str) -> None:
         if stack:
             stack[-1].children.append(Comment(data))
-        elif not roots:
-            prolog.append(Comment(data))
+
+    def characters(data: str) -> None:
+        if data.strip():
+            problems.append(data)
 
     parser = expat.ParserCreate()
     parser.ordered_attributes = True
+    parser.StartDoctypeDeclHandler = doctype
     parser.StartElementHandler = start
     parser.EndElementHandler = end
     parser.CommentHandler = comment
+    parser.CharacterDataHandler = characters
     try:
         parser.Parse(text.encode("utf-8", "surrogateescape"), True)
     except expat.ExpatError as error:
         raise InvalidDocumentError(str(error)) from error
-    if roots[0].tag != "zone":
-        raise InvalidDocumentError(roots[0].tag)
-    _validate(roots[0])
-    return Document(roots[0], prolog)
+    document = Document(roots[0])
+    if not is_typed:
+        problems.append("no document type")
+    if document.root.tag != "zone":
+        problems.append(document.root.tag)
+    problems += _problems(document.root)
+    if problems:
+        raise InvalidDocumentError(problems[0], document)
+    return document
 
 
-def _validate(element: Element) -> None:
-    allowed = _TYPES[element.tag]
+def _problems(element: Element) -> Iterator[str]:
+    """What is wrong with an element and all that it holds."""
+    allowed = _TYPES.get(element.tag)
+    if allowed is None:
+        yield element.tag
+        return
     missing = set(allowed.required) - element.attributes.keys()
     unknown = element.attributes.keys() - set(allowed.required) - set(allowed.optional)
-    if missing or unknown:
-        raise InvalidDocumentError(", ".join(sorted(missing | unknown)))
+    yield from sorted(missing | unknown)
     for name, values in allowed.values.items():
-        if name in element.attributes and element.attributes[name] not in values:
-            raise InvalidDocumentError(name)
-    children = [child for child in element.children if isinstance(child, Element)]
-    if len(children) < allowed.min_children:
-        raise InvalidDocumentError(element.tag)
-    for child in children:
-        if child.tag not in allowed.children:
-            raise InvalidDocumentError(child.tag)
-        _validate(child)
+        if element.attributes.get(name, values[0]) not in values:
+            yield name
+    for child in element.children:
+        if isinstance(child, Element):
+            if child.tag not in allowed.children:
+                yield child.tag
+            yield from _problems(child)
 
 
 def render(document: Document) -> str:
     """The text of the file."""
-    lines = [_HEADER.rstrip("\n")]
-    lines += [f"<!--{comment.text}-->" for comment in document.prolog]
+    lines = [_HEADER.rstrip("\n"), f"<!--{_DO_NOT_EDIT}-->"]
     _render(document.root, "", lines)
     return "\n".join(lines) + "\n"
 
@@ -205,11 +228,6 @@ def _escape(value: str) -> str:
     value = value.partition("\0")[0]
     # The document names no encoding, so everything beyond ASCII is written as a character reference.
     return "".join(_ATTRIBUTE_ESCAPES.get(c, c if ord(c) < 0x80 else f"&#x{ord(c):X};") for c in value)
-
-
-def new_document(root: Element) -> Document:
-    """A document with the comment that warns against editing it by hand."""
-    return Document(root, [Comment(_DO_NOT_EDIT)])
 
 
 def load(path: Path) -> Document:
