@@ -21,7 +21,7 @@ from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation, Spawn
 from illumos_lab.journal import Entry, Journal
 from illumos_lab.linux import LinuxRuntime
-from illumos_lab.processes import wait_or_end, wait_readable
+from illumos_lab.processes import number_inside, wait_or_end, wait_readable
 from illumos_lab.ssh_server import Channel, SshServer
 
 _log = logging.getLogger(__name__)
@@ -241,6 +241,8 @@ def _receive(zone: str, connection: socket.socket) -> tuple[Invocation, int, lis
             stdout=fds[1],
             stderr=fds[2],
             privileged=uid == 0,
+            pid=number_inside(pid),
+            caller=connection.fileno(),
         ),
         pid,
         list(fds),

@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 
 from illumos_lab import dump, guests, protocol, smf
 from illumos_lab.commandserver import CommandServer
+from illumos_lab.console import Consoles
 from illumos_lab.datasets import Datasets
 from illumos_lab.faults import Faults
 from illumos_lab.files import CONTROL_SOCKET, PRISTINE, REBOOT_STATUS, LabFiles
@@ -92,6 +93,7 @@ class Daemon:
         host.stacks = {}
         host.time_scale = float(config["time_scale"])
         host.power = self._ends.put
+        host.consoles = Consoles(host)
         self.ssh = SshServer(
             self._runtime,
             self._kernel,

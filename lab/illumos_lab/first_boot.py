@@ -20,9 +20,10 @@ def _run_script(context: Context) -> None:
 
 
 def _ask(context: Context) -> None:
-    """Wait on the console, where nobody answers, while the system does not know what it is to be."""
+    """Ask on the console, where no answer is taken, while the system does not know what it is to be."""
     if context.host.path(context.zone, sysidcfg.UNCONFIGURED).exists():
         context.note("Waiting for answers on the console.")
+        context.host.consoles.ask(context.zone, sysidcfg.question(context.host, context.zone))
         context.run(["/sbin/sh", "-c", f"while [ -f {sysidcfg.UNCONFIGURED} ]; do sleep 1; done"])
 
 

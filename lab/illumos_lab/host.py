@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from illumos_lab.console import Consoles
+    from illumos_lab.console_terminal import Terminal
     from illumos_lab.datasets import Datasets
     from illumos_lab.ip import IpStack
     from illumos_lab.kernel import Kernel
@@ -74,6 +76,38 @@ class Runtime(Protocol):
         """Start a long-running real program (a daemon in the foreground) inside a zone."""
         ...
 
+    def popen(
+        self,
+        zone: str,
+        argv: Sequence[str],
+        *,
+        uid: int = 0,
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/",
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.DEVNULL,
+        stderr: int = subprocess.DEVNULL,
+        terminal: bool = False,
+    ) -> subprocess.Popen[bytes]:
+        """Start a real program in a zone as the leader of a new session, perhaps on a terminal."""
+        ...
+
+    def open_terminal(self, zone: str) -> Terminal:
+        """A new pseudo terminal of a running zone.
+
+        Raises:
+            OSError: there is none left.
+        """
+        ...
+
+    def open_console(self, zone: str) -> Terminal:
+        """The terminal that is /dev/console in a zone that has just been started; once for each start.
+
+        Raises:
+            OSError: there is none left.
+        """
+        ...
+
     def processes(self, zone: str) -> list[int]:
         """Process ids, as the machine underneath counts them, of all processes of a zone."""
         ...
@@ -131,6 +165,7 @@ class Host:
         smf: services of every zone that runs (`illumos_lab.smf`).
         datasets: ZFS (`illumos_lab.datasets`).
         packages: installed packages of each zone (`illumos_lab.packages`).
+        consoles: the zones' consoles (`illumos_lab.console`).
         time_scale: factor on the durations of slow operations (0 makes them immediate).
         power: end the machine, ``reboot`` or ``off``; returns at once.
     """
@@ -147,6 +182,7 @@ class Host:
     smf: Smf
     datasets: Datasets
     packages: Packages
+    consoles: Consoles
     time_scale: float
     power: Callable[[str], None]
 

@@ -266,7 +266,7 @@ def build(target: Path, profile: Profile, hostname: str, address: str) -> None:
     # /usr is a tree of its own.
     (target / "host/usr/lib/brand").rename(target / "host-usr/lib/brand")
     (target / "host/usr/lib").rmdir()
-    _build_zone(target / "zone")
+    _build_zone(target / "zone", profile)
     _build_linux(target / "linux")
     _build_linux_usr(target / "linux-usr")
     _make_directories(target / "virtual", _VIRTUAL_DIRECTORIES)
@@ -344,11 +344,14 @@ def _build_root(root: Path, profile: Profile) -> None:
     _write(root, "etc/release", profile.release)
     if profile.os_release is not None:
         _write(root, "etc/os-release", profile.os_release)
-    search = f"PATH={profile.search_path}\nSUPATH={profile.search_path}\n"
+    users = profile.user_search_path or profile.search_path
+    search = f"PATH={users}\nSUPATH={profile.search_path}\n"
     _write(root, "etc/default/login", "CONSOLE=/dev/console\nPASSREQ=YES\n" + search)
     _write(root, "etc/default/su", search)
+    _write(root, "etc/default/passwd", "MAXWEEKS=\nMINWEEKS=\nPASSLENGTH=6\n")
     _write(root, "etc/default/init", "TZ=UTC\n")
     _write(root, "etc/default/dhcpagent", "RELEASE_ON_SIGTERM=no\n")
+    _write(root, "etc/skel/.profile", "PATH=/usr/bin:/usr/sbin:/sbin\nexport PATH\n")
     _write(root, "etc/profile", 'trap "" 2 3\nexport LOGNAME PATH\ntrap 2 3\n')
     _write(root, "etc/inet/netmasks", "")
     _write(root, "etc/shells", "".join(f"{shell}\n" for shell in _SHELLS.split()))
@@ -361,10 +364,13 @@ def _build_root(root: Path, profile: Profile) -> None:
     _write(root, "etc/security/auth_attr", "solaris.*:::Primary Administrator::\n")
 
 
-def _accounts(root: Path, passwd: str, user_attr: str) -> None:
+def _accounts(root: Path, passwd: str, user_attr: str, *, open_root: bool = False) -> None:
+    """Write users who have no password, but for root's, which can be empty."""
     _write(root, "etc/passwd", passwd)
     names = [line.split(":")[0] for line in passwd.splitlines()]
-    _write(root, "etc/shadow", "".join(f"{name}:NP:6445::::::\n" for name in names), 0o400)
+    passwords = dict.fromkeys(names, "NP") | ({"root": ""} if open_root else {})
+    shadow = "".join(f"{name}:{password}:6445::::::\n" for name, password in passwords.items())
+    _write(root, "etc/shadow", shadow, 0o400)
     _write(root, "etc/user_attr", user_attr)
 
 
@@ -393,8 +399,9 @@ def _chown(path: Path, uid: int, gid: int) -> None:
         path.chmod(0o777)
 
 
-def _build_zone(root: Path) -> None:
-    _accounts(root, _PASSWD, _ZONE_USER_ATTR)
+def _build_zone(root: Path, profile: Profile) -> None:
+    # Where OmniOS installs a zone, root has an empty password.
+    _accounts(root, _PASSWD, _ZONE_USER_ATTR, open_root=profile.name == "omnios")
     _write(root, "etc/inet/hosts", "::1 localhost\n127.0.0.1 localhost loghost\n")
     _write(root, "etc/nsswitch.conf", _NSSWITCH.format(hosts="files"))
 

@@ -51,6 +51,8 @@ class Invocation:
         privileged: the caller holds all privileges (root, or through pfexec with a full profile).
         zone: name of the zone that the caller runs in; ``global`` for the global zone.
         stdin, stdout, stderr: the caller's own file descriptors.
+        pid: the caller's process id, as its own zone counts.
+        caller: a descriptor that can be read as soon as the caller has gone; None when nobody knows.
     """
 
     path: str
@@ -63,6 +65,8 @@ class Invocation:
     stdout: int
     stderr: int
     privileged: bool = True
+    pid: int = 0
+    caller: int | None = None
 
     @property
     def name(self) -> str:
@@ -71,11 +75,15 @@ class Invocation:
 
     def out(self, text: str) -> None:
         """Write text to the caller's standard output, unbuffered, byte for byte."""
-        _write_all(self.stdout, text)
+        self.out_bytes(text.encode("utf-8", "surrogateescape"))
+
+    def out_bytes(self, data: bytes) -> None:
+        """Write bytes to the caller's standard output, unbuffered."""
+        _write_all(self.stdout, data)
 
     def err(self, text: str) -> None:
         """Write text to the caller's standard error, unbuffered, byte for byte."""
-        _write_all(self.stderr, text)
+        _write_all(self.stderr, text.encode("utf-8", "surrogateescape"))
 
     def read_stdin(self) -> str:
         """Everything on the caller's standard input up to end of file."""
@@ -115,7 +123,6 @@ Command = Callable[["Host", Invocation], "int | Spawn"]
 """An emulated program: returns its exit status, or what to run in its place."""
 
 
-def _write_all(fd: int, text: str) -> None:
-    data = text.encode("utf-8", "surrogateescape")
+def _write_all(fd: int, data: bytes) -> None:
     while data:
         data = data[os.write(fd, data) :]

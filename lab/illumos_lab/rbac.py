@@ -22,6 +22,15 @@ def profiles(root: Path, user: str) -> list[str]:
     return granted + [profile for profile in _DEFAULT_PROFILES if profile not in granted]
 
 
+def authorizations(root: Path, profile: str) -> str:
+    """The authorizations that a rights profile gives, between commas."""
+    for name, fields in _records(root / "etc/security/prof_attr"):
+        if name == profile:
+            pairs = (item.partition("=") for item in fields[-1].split(";"))
+            return next((value for key, _, value in pairs if key == "auths"), "")
+    return ""
+
+
 def grants_privilege(root: Path, uid: int, program: str) -> bool:
     """Whether one of the user's profiles runs a program with more than the user's own rights.
 

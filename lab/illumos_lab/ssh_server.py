@@ -28,6 +28,7 @@ import asyncssh
 from asyncssh.stream import SSHTCPStreamSession
 
 from illumos_lab import accounts
+from illumos_lab.console_terminal import open_terminal
 from illumos_lab.faults import Faults, MaxStartups
 from illumos_lab.journal import Journal
 from illumos_lab.linux import LinuxKernel, LinuxRuntime
@@ -36,8 +37,6 @@ from illumos_lab.sshline import Line
 _log = logging.getLogger(__name__)
 
 _SFTP_SERVER = "/usr/lib/ssh/sftp-server"
-_TIOCSPTLCK = 0x40045431
-_TIOCGPTN = 0x80045430
 
 
 @dataclass(frozen=True)
@@ -475,17 +474,12 @@ class _Session(asyncssh.SSHServerSession[bytes]):
         )
 
     def _open_terminal(self, account: accounts.Account) -> tuple[int, int]:
-        terminals = self._owner.runtime.root / "dev/pts"
-        flags = os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
-        master = os.open(terminals / "ptmx", flags)
-        fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
-        number = struct.unpack("i", fcntl.ioctl(master, _TIOCGPTN, struct.pack("i", 0)))[0]
-        slave = os.open(terminals / str(number), flags)
-        os.fchown(slave, account.uid, -1)
-        self._master = master
+        terminal = open_terminal(self._owner.runtime.root / "dev/pts")
+        os.fchown(terminal.slave, account.uid, -1)
+        self._master = terminal.master
         assert self._terminal is not None
         self._resize(*self._terminal[1])
-        return master, slave
+        return terminal.master, terminal.slave
 
     def _resize(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
         if self._master is not None:

@@ -20,6 +20,17 @@ _REQUIRED = (
     "system_locale", "terminal", "network_interface", "security_policy", "name_service",
     "nfs4_domain", "timezone", "root_password",
 )  # fmt: skip
+_QUESTIONS = {
+    "system_locale": "Select a Locale",
+    "terminal": "What type of terminal are you using?",
+    "network_interface": "Host Name",
+    "security_policy": "Configure Security Policy",
+    "name_service": "Name Service",
+    "nfs4_domain": "NFSv4 Domain Name",
+    "timezone": "Time Zone",
+    "root_password": "Root Password",
+}
+"""Titles of what is asked on the console for each keyword, in the order of `_REQUIRED`."""
 _OPTIONAL = ("timeserver", "keyboard", "service_profile")
 _ENTRY = re.compile(r"\s*(\w+)\s*=\s*(\"[^\"]*\"|[^\s{}]+)(?:\s*\{([^{}]*)\})?")
 _DEPENDENT = re.compile(r"\s*(\w+)(?:\s*=\s*(\"[^\"]*\"|[^\s{}]+))?")
@@ -69,6 +80,18 @@ def _dependents(text: str) -> dict[str, str]:
     if _DEPENDENT.sub("", text).strip():
         raise SysidcfgError(f"syntax error in braces: {text.strip()}")
     return found
+
+
+def question(host: Host, zone: str) -> str:
+    """What a zone asks first on its console, ended by a line feed."""
+    try:
+        text = host.path(zone, PLACE).read_text()
+    except OSError:
+        text = ""
+    given = {match[1].lower() for match in _ENTRY.finditer(text)}
+    # A file that answers everything, but wrongly, is as good as none.
+    open_ = next((keyword for keyword in _REQUIRED if keyword not in given), _REQUIRED[0])
+    return f"{_QUESTIONS[open_]}\n"
 
 
 def configure(host: Host, zone: str, configuration: Configuration) -> None:

@@ -38,14 +38,14 @@ class _Query:
     run: Invocation
     database: str
 
-    def lines(self, path: str) -> Iterator[str]:
-        """The lines of a file of the zone, without comments and empty ones."""
+    def lines(self, path: str, *, comments: bool = True) -> Iterator[str]:
+        """The lines of a file of the zone, without empty ones, and without comments where there are any."""
         try:
             text = self.host.path(self.run.zone, path).read_text(errors="replace")
         except OSError:
             return
         for line in text.splitlines():
-            stripped = line.partition("#")[0].strip()
+            stripped = line.partition("#")[0].strip() if comments else line
             if stripped:
                 yield stripped
 
@@ -80,9 +80,9 @@ def main(host: Host, run: Invocation) -> int:
 def _colons(query: _Query, key: str | None) -> list[str]:
     path, count = _COLONS[query.database]
     found = []
-    for line in query.lines(path):
+    for line in query.lines(path, comments=False):
         fields = line.split(":")
-        if len(fields) < count:
+        if len(fields) < count or line.startswith("#"):
             continue
         if key is None or key == fields[0] or (key.isdigit() and key == fields[2 - (count == 6)]):
             found.append(line)

@@ -17,11 +17,12 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from illumos_lab import accounts, image
+from illumos_lab.console_terminal import Terminal, open_terminal
 from illumos_lab.linux import syscalls
 from illumos_lab.linux.network import LinuxKernel
 from illumos_lab.linux.threads import in_thread
@@ -302,6 +303,23 @@ class LinuxRuntime:
             )
 
         return in_thread(start)
+
+    def open_terminal(self, zone: str) -> Terminal:
+        running = self._running.get(zone)
+        if running is None:
+            raise OSError(errno.ESRCH, "zone is not running", zone)
+        return open_terminal(running.root / "dev/pts")
+
+    def open_console(self, zone: str) -> Terminal:
+        terminal = self.open_terminal(zone)
+        running = self._running[zone]
+        # By its own name, which tty(1) then shows.
+        device = running.root / "dev/console"
+        device.unlink()
+        device.touch()
+        syscalls.bind(str(terminal.path), str(device))
+        running.mounts.append(str(device))
+        return replace(terminal, path=device)
 
     def run(
         self,
