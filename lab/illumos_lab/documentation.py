@@ -30,17 +30,24 @@ _GATE = "illumos-gate `usr/src/"
 _CHECKED = {
     "dladm": (
         f"{_GATE}cmd/dladm`, `lib/libdladm`, `cmd/dlmgmtd`, `lib/libinetutil` and OmniOS' own versions",
-        "test_dladm test_mistakes test_net_on_linux test_router_live test_scripts",
+        "test_dladm test_dladm_aggr test_dladm_bridge test_dladm_iptun test_mistakes test_net_on_linux "
+        "test_router_live test_scripts",
     ),
     "ipadm": (
         f"{_GATE}cmd/cmd-inet/usr.sbin/ipadm`, `lib/libipadm`",
-        "test_ipadm test_ip_boot test_router_live test_mistakes test_scripts",
+        "test_ipadm test_ipadm_audit test_ipmp test_ip_boot test_router_live test_mistakes test_scripts",
     ),
-    "flowadm": (f"{_GATE}cmd/flowadm`, `lib/libdladm`", "test_flowadm"),
+    "ipmpstat": (f"{_GATE}cmd/cmd-inet/usr.sbin/ipmpstat`", "test_ipmp"),
+    "if_mpadm": (f"{_GATE}cmd/cmd-inet/usr.sbin/if_mpadm.c`", "test_ipmp"),
+    "flowadm": (f"{_GATE}cmd/flowadm`, `lib/libdladm`", "test_flowadm test_scripts"),
     "route": (f"{_GATE}cmd/cmd-inet/usr.sbin/route.c`", "test_route test_mistakes test_scripts"),
     "routeadm": (f"{_GATE}cmd/cmd-inet/usr.sbin/routeadm`", "test_lab_core_router test_router_live"),
-    "netstat": ("captured output", "test_route"),
-    "ifconfig": (f"{_GATE}cmd/cmd-inet/usr.sbin/ifconfig`", "test_ipadm test_scripts"),
+    "netstat": (f"{_GATE}cmd/cmd-inet/usr.bin/netstat`", "test_netstat test_route test_router_live"),
+    "arp": (f"{_GATE}cmd/cmd-inet/usr.sbin/arp.c`", "test_netstat test_router_live"),
+    "ndp": (f"{_GATE}cmd/cmd-inet/usr.sbin/ndp.c`", "test_netstat"),
+    "ping": (f"{_GATE}cmd/cmd-inet/usr.sbin/ping`", "test_ping test_scripts"),
+    "traceroute": ("the manual page", "test_traceroute test_scripts"),
+    "ifconfig": (f"{_GATE}cmd/cmd-inet/usr.sbin/ifconfig`", "test_ipadm_ifconfig test_route test_scripts"),
     "zonecfg": (
         f"{_GATE}cmd/zonecfg`, `lib/libzonecfg`; 880 sessions recorded from the real program"
         " (`tests/data/zonecfg-corpus.jsonl`)",
@@ -50,7 +57,15 @@ _CHECKED = {
         f"{_GATE}cmd/zoneadm`, `cmd/zoneadmd`, brand scripts of the distributions",
         "test_zoneadm test_zone_brands test_zone_brands_on_linux test_mistakes test_scripts test_rust_zone",
     ),
-    "zlogin": (f"{_GATE}cmd/zlogin`", "test_lab_core_host test_mistakes test_rust_zone"),
+    "zlogin": (
+        f"{_GATE}cmd/zlogin`, `cmd/zoneadmd`",
+        "test_console test_lab_core_host test_mistakes test_rust_zone",
+    ),
+    "useradd": (f"{_GATE}cmd/oamuser`, `cmd/passmgmt`", "test_accounts test_accounts_ansible"),
+    "groupadd": (f"{_GATE}cmd/oamuser`", "test_accounts test_accounts_ansible"),
+    "passwd": (f"{_GATE}cmd/passwd`, `lib/passwdutil`", "test_accounts"),
+    "logins": (f"{_GATE}cmd/logins`", "test_accounts"),
+    "roles": (f"{_GATE}cmd/roles`, `cmd/auths`", "test_accounts"),
     "svcs": (f"{_GATE}cmd/svc/svcs`", "test_smf test_site_services test_mistakes test_scripts"),
     "svcadm": (f"{_GATE}cmd/svc/svcadm`", "test_smf test_mistakes test_scripts"),
     "svccfg": (f"{_GATE}cmd/svc/svccfg`", "test_smf test_site_services"),

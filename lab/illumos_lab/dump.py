@@ -7,6 +7,7 @@ Live state comes from the emulated commands themselves, files from the upper lay
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ from illumos_lab import commands, image
 from illumos_lab.files import PRISTINE
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
+from illumos_lab.smf import NoRepositoryError
 
 if TYPE_CHECKING:
     from illumos_lab.linux import LinuxRuntime
@@ -41,14 +43,20 @@ _LEFT_OUT = re.compile(
 )
 
 
+_PATIENCE = 30.0
+"""Seconds for which services that are in transition are waited for."""
+
+
 def collect(host: Host, runtime: LinuxRuntime, directory: Path) -> dict[str, Any]:
-    """The dump of a running host.
+    """The dump of a running host, once its services have come to rest.
 
     Returns:
         Sections by name; most are lists of lines, ``zones`` maps zone names to sections, and
         ``files`` maps paths to what is there (see `changed_files`).
     """
     pristine = json.loads((directory / PRISTINE).read_text())
+    for zone in host.smf.zones():
+        _let_settle(host, zone)
     return {
         "links": _links(host),
         "network": _network(host, "global"),
@@ -170,6 +178,13 @@ def _services(host: Host, zone: str) -> list[str]:
         argv = ["-z", zone, *argv]
     lines = _run(host, "/usr/bin/svcs", *argv).splitlines()
     return sorted(" ".join(line.split()) for line in lines)
+
+
+def _let_settle(host: Host, zone: str) -> None:
+    """Wait until no service of a zone is in transition, or it seems to stay so."""
+    with contextlib.suppress(NoRepositoryError):
+        restarter = host.smf.restarter(zone)
+        restarter.wait(lambda: not any(each.busy for each in restarter.instances.values()), _PATIENCE)
 
 
 def _zone(host: Host, zone: str) -> dict[str, Any]:

@@ -8,11 +8,12 @@ A test can give the commands a `Kernel` that records calls instead.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Protocol
 
 Interface = IPv4Interface | IPv6Interface
 Network = IPv4Network | IPv6Network
+IpAddress = IPv4Address | IPv6Address
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,44 @@ class Advertisement:
 
 
 @dataclass(frozen=True)
+class Socket:
+    """A socket of TCP or UDP.
+
+    Attributes:
+        protocol: ``tcp`` or ``udp``.
+        local, remote: addresses and ports; unspecified and 0 where not bound or connected.
+        state: as netstat(8) names TCP's; a UDP socket is ``ESTABLISHED`` or ``CLOSED``.
+        sending, received: bytes that wait.
+    """
+
+    protocol: str
+    local: tuple[IpAddress, int]
+    remote: tuple[IpAddress, int]
+    state: str
+    sending: int = 0
+    received: int = 0
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """What a stack knows of another one on a link of its.
+
+    Attributes:
+        link: name of the link.
+        address: whose hardware address this is about.
+        mac: the hardware address with two digits an octet; empty when nobody has answered.
+        state: as RFC 4861 names it.
+        static: set by hand.
+    """
+
+    link: str
+    address: IpAddress
+    mac: str
+    state: str
+    static: bool = False
+
+
+@dataclass(frozen=True)
 class OverlayTarget:
     """Where frames of an overlay go.
 
@@ -197,8 +236,25 @@ class Kernel(Protocol):
         """Put a target in place of what was known of its receiver."""
         ...
 
-    def pair_simnets(self, name: str, peer: str) -> None:
-        """Connect two simnets, or with an empty peer separate one from the other."""
+    def create_card(self, name: str, mac: str, mtu: int) -> None:
+        """A network card that leads nowhere until `connect`; it appears in the global zone's stack."""
+        ...
+
+    def set_mac(self, name: str, mac: str) -> None: ...
+    def connect(self, name: str, others: tuple[str, ...]) -> None:
+        """Let frames pass between a link and others, and no more those of an earlier call."""
+        ...
+
+    def learned(self, name: str) -> tuple[tuple[str, str], ...]:
+        """The MAC addresses behind what a link is connected to, each with the link that leads there."""
+        ...
+
+    def create_tunnel(self, name: str, mac: str, mtu: int) -> None:
+        """An IP tunnel without ends; it appears in the global zone's stack."""
+        ...
+
+    def set_tunnel(self, name: str, local: str, remote: str) -> None:
+        """Give a tunnel both ends, or with an empty one none; its traffic is the global zone's."""
         ...
 
     def delete_link(self, name: str) -> None: ...
@@ -229,10 +285,28 @@ class Kernel(Protocol):
     def unplumb(self, zone: str, link: str) -> None: ...
     def add_address(self, zone: str, link: str, address: Interface) -> None: ...
     def delete_address(self, zone: str, link: str, address: Interface) -> None: ...
-    def add_route(self, zone: str, destination: Network, gateway: str, link: str | None = None) -> None: ...
+    def add_route(
+        self, zone: str, destination: Network, gateway: str, link: str | None = None, discard: str = ""
+    ) -> None:
+        """Send packets by a gateway, or with ``reject`` or ``blackhole`` nowhere."""
+        ...
+
     def delete_route(
-        self, zone: str, destination: Network, gateway: str, link: str | None = None
+        self, zone: str, destination: Network, gateway: str, link: str | None = None, discard: str = ""
     ) -> None: ...
+    def sockets(self, zone: str) -> tuple[Socket, ...]:
+        """The TCP and UDP sockets of a stack."""
+        ...
+
+    def neighbours(self, zone: str) -> tuple[Neighbour, ...]:
+        """The hardware addresses that a stack has learnt or was told, in the order of addresses."""
+        ...
+
+    def put_neighbour(self, zone: str, link: str, address: IpAddress, mac: str, static: bool) -> None:
+        """Tell a stack the hardware address behind an address."""
+        ...
+
+    def forget_neighbour(self, zone: str, link: str, address: IpAddress) -> None: ...
     def set_forwarding(self, zone: str, link: str | None, on: bool, version: int = 4) -> None:
         """Forwarding of an IP version for one interface, or for the whole stack when link is None."""
         ...
@@ -259,8 +333,15 @@ class Kernel(Protocol):
         """
         ...
 
-    def set_autoconf(self, zone: str, link: str, on: bool) -> None:
-        """Whether an interface takes addresses and default routes from router advertisements."""
+    def set_autoconf(self, zone: str, link: str, on: bool, identifier: str = "") -> None:
+        """Whether an interface takes addresses and default routes from router advertisements.
+
+        Args:
+            zone: whose stack.
+            link: the interface.
+            on: it does.
+            identifier: what the addresses end in, as ``::1a:2b:3c:4d``; by default the link decides.
+        """
         ...
 
     def autoconf_addresses(self, zone: str, link: str) -> tuple[Interface, ...]:

@@ -74,7 +74,7 @@ def _start_zones(context: Context) -> None:
 
 
 def _stop_zones(context: Context) -> None:
-    context.host.zones.halt_all()
+    context.host.zones.shut_down_all()
 
 
 def _start_console_login(context: Context) -> None:
@@ -83,6 +83,11 @@ def _start_console_login(context: Context) -> None:
     line = f"/usr/lib/saf/ttymon -g -d /dev/console -l console -m ldterm,ttcompat -h -p {prompt}"
     argv = ["/usr/bin/bash", "-c", 'exec -a "$0" /usr/lib/saf/ttymon infinity', line]
     context.process = context.host.runtime.start(context.zone, argv, context.log)
+    context.host.consoles.listen(context.zone, context.process)
+
+
+def _set_nodename(context: Context) -> None:
+    context.host.consoles.write(context.zone, f"Hostname: {context.host.nodename(context.zone)}\n")
 
 
 def _run_scripts(context: Context, directory: str) -> None:
@@ -145,7 +150,11 @@ _BASE = (
         exec="/lib/svc/method/net-physical",
         properties={"general/action_authorization": ("astring", "solaris.smf.manage.network")},
     ),
-    _plain("system/identity:node", "system identity (nodename)", "network/physical:default"),
+    replace(
+        _plain("system/identity:node", "system identity (nodename)", "network/physical:default"),
+        start=_set_nodename,
+        exec="/lib/svc/method/identity-node",
+    ),
     _plain("system/identity:domain", "system identity (domainname)", "network/physical:default"),
     Service(
         "svc:/system/manifest-import:default",

@@ -16,17 +16,22 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from illumos_lab.console import Consoles
+from illumos_lab.console_terminal import Terminal
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation, Spawn
 from illumos_lab.ip import IpStack
 from illumos_lab.kernel import (
     Advertisement,
     Interface,
+    IpAddress,
     NatRule,
     NatSession,
+    Neighbour,
     Network,
     OverlayTarget,
     PacketRule,
+    Socket,
 )
 from illumos_lab.links import LinkTable
 from illumos_lab.profile import OMNIOS, Profile
@@ -50,6 +55,8 @@ class FakeKernel:
         leases: DHCP leases to grant, by (zone, link).
         sessions: what NAT translates, by zone.
         autoconf: addresses from router advertisements, by (zone, link).
+        macs: what a bridge has learned, by link.
+        open_sockets, known_neighbours: what a zone's stack has, by zone.
     """
 
     def __init__(self) -> None:
@@ -58,6 +65,9 @@ class FakeKernel:
         self.leases: dict[tuple[str, str], Interface] = {}
         self.sessions: dict[str, tuple[NatSession, ...]] = {}
         self.autoconf: dict[tuple[str, str], tuple[Interface, ...]] = {}
+        self.macs: dict[str, tuple[tuple[str, str], ...]] = {}
+        self.open_sockets: dict[str, tuple[Socket, ...]] = {}
+        self.known_neighbours: dict[str, tuple[Neighbour, ...]] = {}
 
     def _record(self, method: str, *arguments: object) -> None:
         self.calls.append((method, *arguments))
@@ -82,8 +92,23 @@ class FakeKernel:
     def set_overlay_target(self, name: str, target: OverlayTarget) -> None:
         self._record("set_overlay_target", name, target)
 
-    def pair_simnets(self, name: str, peer: str) -> None:
-        self._record("pair_simnets", name, peer)
+    def create_card(self, name: str, mac: str, mtu: int) -> None:
+        self._record("create_card", name, mac, mtu)
+
+    def set_mac(self, name: str, mac: str) -> None:
+        self._record("set_mac", name, mac)
+
+    def connect(self, name: str, others: tuple[str, ...]) -> None:
+        self._record("connect", name, others)
+
+    def learned(self, name: str) -> tuple[tuple[str, str], ...]:
+        return self.macs.get(name, ())
+
+    def create_tunnel(self, name: str, mac: str, mtu: int) -> None:
+        self._record("create_tunnel", name, mac, mtu)
+
+    def set_tunnel(self, name: str, local: str, remote: str) -> None:
+        self._record("set_tunnel", name, local, remote)
 
     def delete_link(self, name: str) -> None:
         self._record("delete_link", name)
@@ -117,17 +142,33 @@ class FakeKernel:
     def delete_address(self, zone: str, link: str, address: Interface) -> None:
         self._record("delete_address", zone, link, str(address))
 
-    def add_route(self, zone: str, destination: Network, gateway: str, link: str | None = None) -> None:
-        self._record("add_route", zone, str(destination), gateway, link)
+    def add_route(
+        self, zone: str, destination: Network, gateway: str, link: str | None = None, discard: str = ""
+    ) -> None:
+        self._record("add_route", zone, str(destination), gateway, link, *[discard][: bool(discard)])
 
-    def delete_route(self, zone: str, destination: Network, gateway: str, link: str | None = None) -> None:
-        self._record("delete_route", zone, str(destination), gateway, link)
+    def delete_route(
+        self, zone: str, destination: Network, gateway: str, link: str | None = None, discard: str = ""
+    ) -> None:
+        self._record("delete_route", zone, str(destination), gateway, link, *[discard][: bool(discard)])
+
+    def sockets(self, zone: str) -> tuple[Socket, ...]:
+        return self.open_sockets.get(zone, ())
+
+    def neighbours(self, zone: str) -> tuple[Neighbour, ...]:
+        return self.known_neighbours.get(zone, ())
+
+    def put_neighbour(self, zone: str, link: str, address: IpAddress, mac: str, static: bool) -> None:
+        self._record("put_neighbour", zone, link, str(address), mac, static)
+
+    def forget_neighbour(self, zone: str, link: str, address: IpAddress) -> None:
+        self._record("forget_neighbour", zone, link, str(address))
 
     def set_forwarding(self, zone: str, link: str | None, on: bool, version: int = 4) -> None:
         self._record("set_forwarding" if version == 4 else "set_forwarding6", zone, link, on)
 
-    def set_autoconf(self, zone: str, link: str, on: bool) -> None:
-        self._record("set_autoconf", zone, link, on)
+    def set_autoconf(self, zone: str, link: str, on: bool, identifier: str = "") -> None:
+        self._record("set_autoconf", zone, link, on, *[identifier][: bool(identifier)])
 
     def autoconf_addresses(self, zone: str, link: str) -> tuple[Interface, ...]:
         return self.autoconf.get((zone, link), ())
@@ -229,6 +270,9 @@ class FakeRuntime:
 
     def stop_zone(self, zone: str) -> None:
         self.calls.append(("stop_zone", zone))
+
+    def open_console(self, zone: str) -> Terminal:
+        raise OSError("a fake zone has no terminal")
 
     def run(
         self,
@@ -363,6 +407,7 @@ class FakeHost(Host):
         self.smf = FakeSmf()  # type: ignore[assignment]
         self.stacks = {}
         self.links = LinkTable(self)
+        self.consoles = Consoles(self)
 
     def boot_network(self) -> None:
         """Forget what is active, then bring links and the global zone's stack up as at host boot."""

@@ -198,6 +198,9 @@ def test_what_is_asked_for_each_time_and_what_is_refused(ansible: Ansible) -> No
     for name in ("The address through all its states", "A flow, twice", "It stops, twice"):
         assert all(item["changed"] for item in results[name]["results"])
     assert [item["changed"] for item in results["The flow goes, twice"]["results"]] == [True, False]
+    assert results["A tunnel"]["changed"]
+    assert results["The tunnel"]["stdout"] == "antun0:ipv4:192.0.2.11:192.0.2.12"
+    assert [item["changed"] for item in results["The tunnel goes, twice"]["results"]] == [True, False]
     assert results["The state of the address"]["stdout"] == "ok:10.99.0.1/24"
     assert results["Its properties"]["stdout_lines"] == ["maxbw:  100", "priority:high"]
     assert results["Its attributes"]["stdout"] == "anflow:anvnic1:tcp:80"
@@ -221,7 +224,7 @@ def test_what_is_asked_for_each_time_and_what_is_refused(ansible: Ansible) -> No
             "ipadm: set-prop: ttl: Value is outside the allowed range"
         ),
         "A switch that is in use": "dladm: vnic deletion failed: link busy\n",
-        "A tunnel": "dladm: create-iptun: not emulated by the lab\n",
+        "The same tunnel": "Failed to query tunnel interface antun0 properties",
         "A service of daemontools": "[Errno 2] No such file or directory: b'/service/cron'",
         "A service that does not exist": ("svcs: Pattern 'network/nothing' doesn't match any instances\n"),
     }

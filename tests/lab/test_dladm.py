@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -72,7 +73,20 @@ def test_gate_has_no_zone_column(gate: FakeHost) -> None:
         ("show-link nope0", "link nope0 is not valid: object not found\n"),
         ("show-link -p", "-p requires -o\n"),
         ("show-link -p -o all", '"-o all" is invalid with -p\n'),
-        ("show-link -i 1", "the option -i can be used only with -s\n"),
+        ("show-link -i 1", "the option -i can be used only with -s or -S\n"),
+        ("show-link -s -i 0", "invalid interval value '0'\n"),
+        ("show-link -s -S", "the -s option cannot be used with -S\n"),
+        ("show-link -s -P", "the option -P cannot be used with -s\n"),
+        ("show-link -S -p", "the option -p cannot be used with -S\n"),
+        ("show-link -p nope0", "link nope0 is not valid: object not found\n"),
+        ("show-linkmap x", "invalid arguments\n"),
+        ("show-ether v0", "invalid link specified\n"),
+        ("show-ether -p", "output fields must be specified in parsable mode\n"),
+        ("show-ether -x", "show-ether -x: not emulated by the lab\n"),
+        ("show-phys nope0", "link nope0 is not valid: object not found\n"),
+        ("show-phys v0", "failed to show physical link v0: invalid argument\n"),
+        ("show-phys -m -P", "-m not compatible with -P\n"),
+        ("show-phys -p -o all", '"-o all" is invalid with -p\n'),
         ("show-link -o", "option '-o' requires a value\nusage: "),
         ("show-link -Q", "unrecognized option '-Q'\nusage: "),
         ("show-link -z x", "unrecognized option '-z'\nusage: "),
@@ -120,6 +134,14 @@ def test_gate_has_no_zone_column(gate: FakeHost) -> None:
         ("modify-vnic v0", "unknown subcommand 'modify-vnic'\nusage:"),
         ("create-vlan -l e1000g0 -v x", "invalid VLAN identifier 'x'\n"),
         ("create-vlan -l nope0 -v 5", "invalid link name 'nope0'\n"),
+        ("create-vlan -l e1000g0 -v 5 -p ,x=1", "invalid vlan property\n"),
+        ("create-vlan -l e1000g0 -v 5 " + "v" * 31 + "0", "vlan name too long '" + "v" * 31 + "0'\n"),
+        ("create-vlan -l e1000g0 -v 5 bad-0", "create operation failed: invalid argument\n"),
+        ("create-vlan -l e1000g0 -v 5 v0", "create operation failed: object already exists\n"),
+        ("delete-vlan nope0", "delete operation failed: object not found\n"),
+        ("delete-vlan v0", "delete operation failed: invalid argument\n"),
+        ("show-vlan nope0", "link nope0 is not valid: object not found\n"),
+        ("show-vlan v0", "failed to show vlan v0: object not found\n"),
         ("delete-simnet nope0", "simnet 'nope0' not found\n"),
         ("rename-link nope0 new0", "rename operation failed: object not found\n"),
         ("rename-link v0 pub0", "rename operation failed: object already exists\n"),
@@ -154,7 +176,7 @@ def test_gate_has_no_zone_column(gate: FakeHost) -> None:
             "show-linkprop -p wings v0",
             "warning: cannot get link property 'wings' for v0: object not found\n",
         ),
-        ("create-aggr -l e1000g0 aggr0", "create-aggr: not emulated by the lab\n"),
+        ("up-aggr", "up-aggr: not emulated by the lab\n"),
     ],
 )
 def test_failures(host: FakeHost, line: str, message: str) -> None:
@@ -352,6 +374,8 @@ def test_vlans_and_simnets(host: FakeHost) -> None:
     shown = host.run("dladm", "show-vlan", "-p", "-o", "link,vid,over")
     assert shown.stdout == "e1000g5000:5:e1000g0\n"
     assert host.run("dladm", "create-vlan", "-l", "e1000g0", "-v", "5").exit == 1
+    assert host.run("dladm", "create-vlan", "-l", "e1000g0", "-v", "6", "-p", "mtu=1400", "six0").exit == 0
+    assert host.run("dladm", "show-link", "-p", "-o", "mtu,over", "six0").stdout == "1400:e1000g0\n"
     assert host.run("dladm", "create-simnet", "sim0").exit == 0
     assert host.run("dladm", "create-vnic", "-l", "sim0", "v5").exit == 0
     assert host.run("dladm", "delete-simnet", "sim0").stderr == (
@@ -387,6 +411,16 @@ def test_show_phys(host: FakeHost) -> None:
     assert host.run("dladm", "show-phys", "-m", "-p", "-o", "address").stdout == "8:0:27:1:2:3\n"
 
 
+def test_the_one_ring_of_the_card_is_everybodys(host: FakeHost) -> None:
+    assert host.run("dladm", "show-phys", "-H").stdout == (
+        "LINK         RINGTYPE RINGS                CLIENTS\n"
+        "e1000g0      RX       0                    <default,mcast>pub0 \n"
+    )
+    host.run("ipadm", "create-if", "e1000g0")
+    shown = host.run("dladm", "show-phys", "-H", "-p", "-o", "ringtype,clients", "e1000g0")
+    assert shown == (0, "RX:<default,mcast>e1000g0,pub0 \n", "")
+
+
 def test_a_reader_that_stalls_does_not_hold_up_the_host(host: FakeHost) -> None:
     for number in range(60):
         host.run("dladm", "create-vnic", "-t", "-l", "stub0", f"x{number}")
@@ -399,8 +433,11 @@ def test_a_reader_that_stalls_does_not_hold_up_the_host(host: FakeHost) -> None:
     assert host.run("dladm", "show-link", "v0").exit == 0
     assert listing.is_alive()
     assert first == b"L"
+    # At the end there may be nothing to read any more.
+    os.set_blocking(reading, False)
     while listing.is_alive():
-        os.read(reading, 65536)
+        with contextlib.suppress(BlockingIOError):
+            os.read(reading, 65536)
         listing.join(0.01)
     os.close(reading)
     os.close(writing)
@@ -429,3 +466,28 @@ def test_a_bandwidth_reaches_the_machine_and_is_there_after_a_boot(tmp_path: Pat
     assert again.kernel.called("set_bandwidth") == [("v0", 10000)]
     host.run("dladm", "reset-linkprop", "-p", "maxbw", "v0")
     assert host.kernel.called("set_bandwidth")[-1] == ("v0", 0)
+
+
+def test_show_ether(host: FakeHost) -> None:
+    assert host.run("dladm", "show-ether").stdout == (
+        "LINK            PTYPE    STATE    AUTO  SPEED-DUPLEX                    PAUSE\n"
+        "e1000g0         current  up       yes   1G-f                            bi\n"
+    )
+    assert host.run("dladm", "show-ether", "-p", "-o", "link,rem_fault").stdout == "e1000g0:none\n"
+
+
+def test_the_map_of_links(host: FakeHost) -> None:
+    host.run("dladm", "create-etherstub", "-t", "tmp0")
+    host.run("dladm", "delete-vnic", "-t", "pub0")
+    host.run("dladm", "create-iptun", "-T", "ipv4", "tun0")
+    assert host.run("dladm", "show-linkmap") == (
+        0,
+        "NAME          LINKID  CLASS       MEDIA                 FLAGS\n"
+        "e1000g0            1  phys        Ethernet                  3\n"
+        "stub0              2  etherstub   Ethernet                  3\n"
+        "v0                 3  vnic        Ethernet                  3\n"
+        "pub0               4  vnic        Ethernet                  2\n"
+        "tmp0               5  etherstub   Ethernet                  1\n"
+        "tun0               6  iptun       IPv4 Tunnel               3\n",
+        "",
+    )

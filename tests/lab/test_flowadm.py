@@ -61,10 +61,26 @@ def test_attributes_and_properties_may_come_one_by_one(host: FakeHost) -> None:
             "add flow failed: local or remote port requires transport",
         ),
         ("add-flow -l v0 -a transport=quic f2", "add flow failed: invalid IP protocol"),
-        ("remove-flow nope", "invalid flow: 'nope'"),
-        ("set-flowprop -p maxbw=1K f1", "cannot set flow property on 'f1': minimum value"),
-        ("set-flowprop -p priority=x f1", "flow property 'priority' must be one of: low,medium"),
-        ("set-flowprop -p x=1 f1", "warning: invalid flow property 'x'"),
+        ("add-flow -l v0 -a transport=tcp f2 f3", "flow name is required"),
+        ("add-flow -l v0 -a transport=tcp local_port", "flow name is required"),
+        ("add-flow -l v0 -a local_ip=10.0.0.6 -p priority=x f2", "add flow failed: invalid value\n"),
+        ("add-flow -l v0 -a local_ip=10.0.0.6 -p x=1 f2", "invalid flow property specified\n"),
+        ("remove-flow nope", "remove flow failed: object not found\n"),
+        ("remove-flow -z f1", "unrecognized option '-z'\n"),
+        ("remove-flow -l", "option '-l' requires a value\n"),
+        (
+            "set-flowprop -p maxbw=1K f1",
+            "warning: cannot set flow property 'maxbw' on 'f1': minimum value for maxbw is 1200K\n",
+        ),
+        ("set-flowprop -p maxbw=x f1", "warning: x is an invalid value for flow property maxbw\n"),
+        (
+            "set-flowprop -p priority=x f1",
+            "warning: flow property 'priority' must be one of: low,medium,high\n",
+        ),
+        ("set-flowprop -p priority f1", "warning: no value specified for 'priority'\n"),
+        ("set-flowprop -p x=1 f1", "warning: invalid flow property 'x'\n"),
+        ("set-flowprop -p maxbw=5M", "flow name must be specified\n"),
+        ("set-flowprop f1", "flow property must be specified\n"),
         ("show-flow nope", "invalid flow: 'nope'"),
     ],
 )
@@ -72,6 +88,30 @@ def test_failures(host: FakeHost, line: str, message: str) -> None:
     result = host.run("flowadm", *line.split())
     assert (result.exit, result.stdout) == (1, "")
     assert result.stderr.startswith(f"flowadm: {message}")
+
+
+def test_each_property_is_set_on_its_own(host: FakeHost) -> None:
+    line = "set-flowprop -p maxbw=x,priority=high f1"
+    assert host.run("flowadm", *line.split()).exit == 1
+    shown = host.run("flowadm", "show-flowprop", "-c", "-o", "value", "f1")
+    assert shown.stdout == "   10\nhigh\n"
+    assert host.run("flowadm", "reset-flowprop", "f1").exit == 0
+    shown = host.run("flowadm", "show-flowprop", "-c", "-o", "value", "f1")
+    assert shown.stdout == "\nmedium\n"
+
+
+def test_an_unknown_property_is_shown_with_question_marks(host: FakeHost) -> None:
+    shown = host.run(
+        "flowadm", "show-flowprop", "-c", "-o", "flow,property,value,default,possible", "-p", "x", "f1"
+    )
+    assert shown == (0, "f1:x:?:?:?\n", "flowadm: warning: invalid flow property 'x'\n")
+
+
+@pytest.mark.parametrize("line", ["", "nope", "remove-flow", "remove-flow -l v0 f1"])
+def test_usage(host: FakeHost, line: str) -> None:
+    result = host.run("flowadm", *line.split())
+    assert result.exit == 1
+    assert "usage: flowadm <subcommand> <args>...\n    add-flow       [-t] -l <link>" in result.stderr
 
 
 def test_a_link_with_flows_is_not_deleted(host: FakeHost) -> None:

@@ -203,7 +203,7 @@ def test_a_simnet_has_one_peer(host: FakeHost) -> None:
     assert pairs() == {"sim0": "", "sim1": "sim2", "sim2": "sim1"}
     host.boot_network()
     assert pairs() == {"sim0": "", "sim1": "sim2", "sim2": "sim1"}
-    assert host.kernel.called("pair_simnets")[-1] == ("sim1", "sim2")
+    assert host.kernel.called("connect")[-1] == ("sim1", ("sim2",))
     assert host.run("dladm", "delete-simnet", "sim2") == (0, "", "")
     assert pairs() == {"sim0": "", "sim1": ""}
     host.boot_network()
@@ -214,9 +214,8 @@ def test_a_simnet_has_one_peer(host: FakeHost) -> None:
 def test_what_the_machine_underneath_cannot_do_is_refused(host: FakeHost) -> None:
     assert create(host) == (0, "")
     for words in (
-        ("create-aggr", "-l", "e1000g0", "aggr0"),
-        ("create-iptun", "-T", "ipv4", "tun0"),
-        ("show-phys", "-H"),
+        ("up-aggr",),
+        ("show-link", "-s"),
         ("create-vnic", "-l", "ov0", "-v", "5", "a0"),
     ):
         result = host.run("dladm", *words)

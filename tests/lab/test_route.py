@@ -14,6 +14,9 @@ GET_TAIL = (
 )
 
 
+USAGE = "usage: route [ -fnpqv ] [ -R <root-dir> ] cmd [[ -<qualifers> ] args ]\n"
+
+
 @pytest.fixture
 def host(tmp_path: Path) -> FakeHost:
     """A host with the address 10.0.0.11/24."""
@@ -51,12 +54,55 @@ def host(tmp_path: Path) -> FakeHost:
             "",
         ),
         ("delete default 10.0.0.1", 0, "delete net default: gateway 10.0.0.1\n", ""),
-        ("-q delete default 10.0.0.1", 0, "", ""),
+        # Only what flush removes is not told with -q.
+        ("-q delete default 10.0.0.1", 0, "delete net default: gateway 10.0.0.1\n", ""),
         ("delete default", 1, "", "route: gateway required for add or delete command\n"),
-        ("-p change default 10.0.0.1", 1, "", "route: change command not supported with -p\n"),
+        ("change default 10.0.0.2", 0, "change net default: gateway 10.0.0.2\n", ""),
+        ("change 10.7.0.0 10.0.0.2", 3, "change host 10.7.0.0: gateway 10.0.0.2: not in table\n", ""),
+        (
+            "-p change default 10.0.0.1",
+            1,
+            "change net default: gateway 10.0.0.1\n",
+            "route: change command not supported with -p\n",
+        ),
         ("get 10.200.0.0/16", 3, "10.200.0.0/16: not in table\n", ""),
         ("-p show", 0, "No persistent routes are defined\n", ""),
-        ("add default 10.0.0.2 -blackhole", 1, "", "route: -blackhole: not emulated by the lab\n"),
+        ("add default 10.0.0.2 -setsrc 10.0.0.11", 1, "", "route: -setsrc: not emulated by the lab\n"),
+        ("add -net 10.5.5.5/32 10.0.0.1", 0, "add net 10.5.5.5/32: gateway 10.0.0.1\n", ""),
+        ("add -host 10.5.0.0/16 10.0.0.1", 0, "add net 10.5.0.0/16: gateway 10.0.0.1\n", ""),
+        ("add -net 10.1 10.0.0.1", 0, "add net 10.1: gateway 10.0.0.1\n", ""),
+        ("add -net 20 -gateway 10.0.0.1", 0, "add net 20: gateway 10.0.0.1\n", ""),
+        ("add 10.5.0.0 10.0.0.1 255.255.0.0", 0, "add net 10.5.0.0: gateway 10.0.0.1\n", ""),
+        ("-n add default gate", 1, "", "gate: bad value\n"),
+        ("add -inet6 default gate", 1, "", "route: gate: bad address\n"),
+        ("add default fe80::1", 1, "", "fe80::1: bad value\n"),
+        ("add 10.1.0.0/16 10.0.0.1/24", 1, "", "route: 10.0.0.1/24: unexpected '/'\n"),
+        ("add /16 10.0.0.1", 1, "", "route: /16: unexpected '/'\n"),
+        ("add 10.1.0.0/x 10.0.0.1", 1, "", "route: bad prefix length x\n"),
+        ("add 10.1.0.0/33 10.0.0.1", 1, "", "route: prefix length 33 out of range\n"),
+        ("add 10.1.0.0 10.0.0.1 -netmask", 1, "", "route: argument required following keyword -netmask\n"),
+        ("add -host -net 10.1.0.0 10.0.0.1", 1, "", "route: -host and -net are mutually exclusive\n"),
+        ("add 10.1.0.0 10.0.0.1 -via", 1, "", "route: botched keyword: via\n"),
+        (
+            "add -inet6 2001:db8:: fe80::1 -netmask ffff::",
+            1,
+            "",
+            "route: -netmask not supported for IPv6: use <prefix>/<prefix-length> instead\n",
+        ),
+        ("add", 1, "", "route: destination required\n"),
+        ("add default 10.0.0.1 -ifp nope0", 1, "", "route: nope0: no such interface\n"),
+        (
+            "add -interface 10.6.0.0 10.0.0.2",
+            128,
+            "add host 10.6.0.0: gateway 10.0.0.2: Network is unreachable\n",
+            "",
+        ),
+        ("add -interface 20.0.0.0 10.0.0.11", 0, "add net 20.0.0.0: gateway 10.0.0.11\n", ""),
+        ("show", 1, "", "route: show command requires -p\n"),
+        ("-p show all", 1, "", "route: invalid arguments for show\n"),
+        ("replace default 10.0.0.1", 1, "", "route: botched keyword: replace\n" + USAGE),
+        ("-x", 1, "", USAGE),
+        ("", 1, "", USAGE),
     ],
 )
 def test_results_and_exit_codes(host: FakeHost, line: str, status: int, stdout: str, stderr: str) -> None:
@@ -98,6 +144,107 @@ def test_an_entry_missing_in_the_file_only_is_added(host: FakeHost) -> None:
     assert result.stdout.endswith("add persistent net default: gateway 10.0.0.1\n")
 
 
+def test_a_destination_without_mask_gets_one_as_it_is_spelled(host: FakeHost) -> None:
+    for words in (
+        "10.1.2.3",
+        "-net 10.1",  # 10.0.0.1, in the network of an own address
+        "-net 20",
+        "-net 172.20.5.0",
+        "-net 30.1.2.3",
+        "192.168.7.0",
+    ):
+        assert host.run("route", "add", *words.split(), "10.0.0.2").exit == 0
+    assert [call[1] for call in host.kernel.called("add_route")] == [
+        "10.1.2.3/32",
+        "10.0.0.0/24",
+        "20.0.0.0/8",
+        "172.20.5.0/24",
+        "30.0.0.0/8",
+        "192.168.7.0/24",
+    ]
+
+
+def test_packets_can_be_sent_nowhere(host: FakeHost) -> None:
+    assert host.run("route", "-p", "add", *["-net", "10.0.0.0/8", "127.0.0.1", "-blackhole"]).exit == 0
+    assert host.run("route", "add", *["-net", "172.16.0.0/12", "127.0.0.1", "-reject"]).exit == 0
+    assert host.kernel.called("add_route") == [
+        ("global", "10.0.0.0/8", "127.0.0.1", None, "blackhole"),
+        ("global", "172.16.0.0/12", "127.0.0.1", None, "reject"),
+    ]
+    assert "flags: <UP,GATEWAY,DONE,STATIC,BLACKHOLE>" in host.run("route", "get", "10.9.9.9").stdout
+    assert "flags: <UP,GATEWAY,REJECT,DONE,STATIC>" in host.run("route", "get", "172.16.1.1").stdout
+    assert host.run("route", "delete", *["-net", "10.0.0.0/8", "127.0.0.1"]).exit == 0
+    assert host.kernel.called("delete_route")[-1][-1] == "blackhole"
+    host.boot_network()
+    assert host.kernel.called("add_route")[-1][-1] == "blackhole"
+
+
+def test_flush_takes_the_gateway_routes_of_one_family(host: FakeHost) -> None:
+    for words in ("default 10.0.0.1", "-net 10.3.0.0/16 10.0.0.2", "10.4.5.6 10.0.0.2"):
+        host.run("route", "-p", "add", *words.split())
+    host.run("route", "add", "-interface", "20.0.0.0", "10.0.0.11")
+    host.run("route", "-p", "-R", "/", "add", "-inet6", "default", "fe80::1")
+    denied = (13, "", "route: flush: insufficient privileges\n")
+    assert host.run("route", "flush", privileged=False) == denied
+    assert host.run("route", "-p", "flush").stdout == (
+        "delete persistent net default: gateway 10.0.0.1\n"
+        "delete persistent net 10.3.0.0/16: gateway 10.0.0.2\n"
+        "delete persistent host 10.4.5.6: gateway 10.0.0.2\n"
+        "default              10.0.0.1             done\n"
+        "10.3                 10.0.0.2             done\n"
+        "10.4.5.6             10.0.0.2             done\n"
+    )
+    assert host.run("route", "get", "20.1.1.1").exit == 0
+    assert host.run("route", "-p", "show").stdout == "persistent: route add -inet6 default fe80::1\n"
+
+
+def test_flush_comes_before_the_command(host: FakeHost) -> None:
+    host.run("route", "add", "default", "10.0.0.1")
+    assert host.run("route", "-fq", "add", "default", "10.0.0.2") == (
+        0,
+        "add net default: gateway 10.0.0.2\n",
+        "",
+    )
+    assert host.run("route", "-n", "get", "default", "10.0.0.1").exit == 3
+
+
+def test_the_file_is_searched_for_what_was_written(host: FakeHost) -> None:
+    host.run("route", "-p", "add", "-net", "10.2.0.0/16", "10.0.0.1")
+    line = "-net 10.2.0.0/16 10.0.0.1"
+    get = host.run("route", "-p", "get", "10.2.0.0/16")
+    assert get.stdout.endswith(f"       0 \npersistent: route add {line}\n")
+    assert host.run("route", "-p", "get", "default").stdout == (
+        "default: not in table\nget persistent net default: not in file\n"
+    )
+    other = host.run("route", "-p", "delete", *["10.2.0.0", "10.0.0.1", "-netmask", "255.255.0.0"])
+    assert other == (
+        1,
+        "delete net 10.2.0.0: gateway 10.0.0.1\n",
+        "delete persistent net 10.2.0.0: gateway 10.0.0.1: not in file\n",
+    )
+    denied = (1, "add net default: gateway 10.0.0.1: insufficient privileges\n", "")
+    assert host.run("route", "-p", "add", "default", "10.0.0.1", privileged=False) == denied
+    refused = host.run("route", "-p", "-R", "/", "add", "default", "10.0.0.1", privileged=False)
+    assert refused == (13, "", "route: failed to open route file: Permission denied\n")
+
+
+def test_names_are_shown_unless_numbers_are_asked_for(host: FakeHost) -> None:
+    with (host.root / "etc/inet/hosts").open("a") as file:
+        file.write("10.0.0.1 gate\n")
+    assert host.run("route", "add", "default", "gate").stdout == "add net default: gateway gate\n"
+    assert "    gateway: gate\n" in host.run("route", "get", "default").stdout
+    assert "    gateway: 10.0.0.1\n" in host.run("route", "-n", "get", "default").stdout
+    deleted = host.run("route", "-n", "delete", "default", "gate").stdout
+    assert deleted == "delete net default: gateway 10.0.0.1\n"
+
+
+def test_another_root_counts_only_with_the_file(host: FakeHost) -> None:
+    (host.root / "a/etc/inet").mkdir(parents=True)
+    assert host.run("route", "-R", "/a", "add", "default", "10.0.0.1").exit == 0
+    assert host.run("route", "get", "default").exit == 0
+    assert not (host.root / "a/etc/inet/static_routes").exists()
+
+
 def test_unreachable_persistent_route_leaves_the_file_alone(host: FakeHost) -> None:
     assert host.run("route", "-p", "add", "default", "10.9.9.9").exit == 128
     assert not (host.root / "etc/inet/static_routes").exists()
@@ -127,6 +274,9 @@ def test_get(host: FakeHost) -> None:
         "  interface: e1000g0\n"
         "      flags: <UP,DONE>\n" + GET_TAIL
     )
+    # A destination with a mask is looked up as that network, and shown without its mask.
+    assert host.run("route", "-n", "get", "10.0.0.0/24").stdout.startswith("   route to: 10.0.0.0\n")
+    assert host.run("route", "-n", "get", "10.0.0.0/25") == (3, " 10.0.0.0: not in table\n", "")
     probe = ("route", "-n", "get", "-inet", "default", "-inet")
     assert host.run(*probe, "10.0.0.1", "-ifp", "e1000g0").exit == 0
     assert host.run(*probe, "10.0.0.2", "-ifp", "e1000g0") == (3, " 0.0.0.0: not in table\n", "")
@@ -160,7 +310,6 @@ def test_routing_table(host: FakeHost) -> None:
         "127.0.0.1            127.0.0.1            UH        1          0 lo0       ",
         "10.0.0.0             10.0.0.11            U         1          0 e1000g0   ",
     ]
-    assert host.run("netstat", "-s").exit == 1
 
 
 def test_routing_table_with_masks(host: FakeHost) -> None:
@@ -186,7 +335,7 @@ def test_routing_table_with_masks(host: FakeHost) -> None:
 def test_ifconfig_shows_interfaces(host: FakeHost) -> None:
     assert host.run("ifconfig", "e1000g0").stdout == (
         "e1000g0: flags=1000843<UP,BROADCAST,RUNNING,MULTICAST,IPv4> mtu 1500 index 2\n"
-        "\tinet 10.0.0.11 netmask ffffff00 broadcast 10.0.0.255 \n"
+        "\tinet 10.0.0.11 netmask ffffff00 broadcast 10.0.0.255\n"
         "\tether 8:0:27:1:2:3 \n"
     )
     assert "ether" not in host.run("ifconfig", "e1000g0", privileged=False).stdout

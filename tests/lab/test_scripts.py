@@ -79,15 +79,33 @@ def _wait_until_back(host: Host, mark: str) -> None:
         time.sleep(0.2)
 
 
-@pytest.mark.parametrize("profile", ROUTERS)
-def test_a_script_runs_on_a_host_made_for_it(profile: str) -> None:
-    script = SCRIPTS / ROUTERS[profile]
+@pytest.mark.parametrize(
+    ("profile", "name"), [*ROUTERS.items(), ("openindiana", "openindiana-two-routers.ksh")]
+)
+def test_a_script_runs_on_a_host_made_for_it(profile: str, name: str) -> None:
+    script = SCRIPTS / name
     command = f"run --profile {profile} --time-scale 0 --copy {script}:/root/x -- /root/x all"
     done = subprocess.run(
         [sys.executable, "-m", "illumos_lab.cli", *command.split()], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "x: " not in done.stderr
+
+
+def test_two_hosts_share_a_network() -> None:
+    kept = ("links", "network", "datasets", "services", "zones")
+    with Lab.start(hosts=("left", "right"), profile="omnios", time_scale=0) as lab:
+        hosts = list(lab.hosts.values())
+        ends = ["1 192.0.2.11 192.0.2.12", "2 192.0.2.12 192.0.2.11"]
+        before = [host.dump() for host in hosts]
+        for host in hosts:
+            _send(host, "omnios-overlay.sh", "/root/overlay")
+        for verb in ("build", "check", "destroy"):
+            for host, arguments in zip(hosts, ends, strict=True):
+                host.ssh(f"/root/overlay {verb} {arguments}").check()
+        for host, empty in zip(hosts, before, strict=True):
+            after = host.dump()
+            assert {key: after[key] for key in kept} == {key: empty[key] for key in kept}
 
 
 def _send(host: Host, name: str, target: str) -> None:

@@ -13,10 +13,15 @@ _PROGRAMS = {
     "/sbin/flowadm": "flowadm",
     "/sbin/ipadm": "ipadm",
     "/sbin/ifconfig": "ifconfig",
+    "/sbin/if_mpadm": "if_mpadm",
+    "/usr/sbin/ipmpstat": "ipmpstat",
     "/sbin/route": "route",
     "/sbin/routeadm": "routeadm",
     "/usr/bin/netstat": "netstat",
     "/usr/sbin/ping": "ping",
+    "/usr/sbin/arp": "arp",
+    "/usr/sbin/ndp": "ndp",
+    "/usr/sbin/traceroute": "traceroute",
     "/sbin/dhcpinfo": "dhcpinfo",
     # Zones
     "/usr/sbin/zoneadm": "zoneadm",
@@ -51,6 +56,19 @@ _PROGRAMS = {
     "/usr/sbin/psrinfo": "psrinfo",
     "/usr/sbin/rcapadm": "rcapadm",
     "/usr/bin/su": "su",
+    "/usr/bin/passwd": "passwd",
+    "/usr/bin/roles": "roles",
+    "/usr/bin/auths": "roles",
+    "/usr/bin/logins": "logins",
+    "/usr/sbin/useradd": "users",
+    "/usr/sbin/usermod": "users",
+    "/usr/sbin/userdel": "users",
+    "/usr/sbin/roleadd": "users",
+    "/usr/sbin/rolemod": "users",
+    "/usr/sbin/roledel": "users",
+    "/usr/sbin/groupadd": "groups",
+    "/usr/sbin/groupmod": "groups",
+    "/usr/sbin/groupdel": "groups",
     "/usr/bin/pgrep": "pgrep",
     "/usr/bin/pkill": "pgrep",
     "/usr/bin/ps": "ps",
@@ -66,10 +84,10 @@ _PROGRAMS = {
 
 _NOT_EMULATED = """
 /sbin/dlstat /sbin/flowstat /sbin/mount /sbin/umount /usr/sbin/beadm
-/usr/sbin/dtrace /usr/sbin/fwadm /usr/sbin/groupadd /usr/sbin/imgadm /usr/sbin/ipfs
+/usr/sbin/dtrace /usr/sbin/fwadm /usr/sbin/imgadm /usr/sbin/ipfs
 /usr/sbin/ipmon /usr/sbin/ippool /usr/sbin/modinfo /usr/sbin/nictagadm
-/usr/sbin/smbios /usr/sbin/snoop /usr/sbin/traceroute /usr/sbin/useradd /usr/sbin/usermod /usr/sbin/vmadm
-/usr/sbin/zdump /usr/bin/auths /usr/bin/ppriv /usr/bin/prstat /usr/bin/roles /usr/bin/zonestat
+/usr/sbin/smbios /usr/sbin/snoop /usr/sbin/vmadm
+/usr/sbin/zdump /usr/bin/ppriv /usr/bin/prstat /usr/bin/zonestat
 /usr/bin/truss /usr/bin/vmstat
 """
 
@@ -81,7 +99,7 @@ PATHS: dict[str, str] = {
 LINKS: dict[str, str] = {
     f"/usr/sbin/{name}": f"../../sbin/{name}"
     for name in (
-        *("dladm", "dlstat", "flowadm", "flowstat", "ipadm", "route", "routeadm", "ifconfig"),
+        *("dladm", "dlstat", "flowadm", "flowstat", "ipadm", "route", "routeadm", "ifconfig", "if_mpadm"),
         *("zfs", "zpool", "mount", "umount", "swap", "init"),
     )
 } | {"/usr/bin/uname": "../../sbin/uname", "/usr/bin/zonename": "../../sbin/zonename"}

@@ -8,7 +8,7 @@ from illumos_lab.commands.dladm.call import Call, Fatal, Options, UsageError
 from illumos_lab.deferred import deferred_output
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
-from illumos_lab.links import DladmError, properties
+from illumos_lab.links import DladmError, properties, status
 from illumos_lab.links.flows import ATTRIBUTES, Flow, normalise
 from illumos_lab.links.properties import PRIORITIES, Values
 from illumos_lab.ofmt import fields
@@ -24,6 +24,18 @@ FLOW_FIELDS = fields(
 )
 FLOWPROP_FIELDS = fields(("FLOW", 13), ("PROPERTY", 16), ("VALUE", 15), ("DEFAULT", 15), ("POSSIBLE", 21))
 MAX_NAME = 127
+_PROPERTIES = ("maxbw", "priority")
+_USAGE = """\
+usage: flowadm <subcommand> <args>...
+    add-flow       [-t] -l <link> -a <attr>=<value>[,...]
+\t\t   [-p <prop>=<value>,...] <flow>
+    remove-flow    [-t] {-l <link> | <flow>}
+    show-flow      [-p] [-l <link>] [<flow>]
+
+    set-flowprop   [-t] -p <prop>=<value>[,...] <flow>
+    reset-flowprop [-t] [-p <prop>,...] <flow>
+    show-flowprop  [-cP] [-l <link>] [-p <prop>,...] [<flow>]
+"""
 _LONG = {
     "temporary": "t",
     "root-dir": "R",
@@ -39,6 +51,18 @@ _LONG = {
 }
 
 
+def _options(call: Call, letters: str) -> Options:
+    """The options of a subcommand; a wrong one is told without the usage.
+
+    Raises:
+        Fatal: unknown or incomplete options.
+    """
+    try:
+        return call.options(letters, long=_LONG)
+    except Fatal as error:
+        raise Fatal(str(error).partition("\n")[0]) from error
+
+
 def _list(text: str, message: str) -> list[tuple[str, Values]]:
     try:
         return properties.parse_list(text)
@@ -48,20 +72,23 @@ def _list(text: str, message: str) -> list[tuple[str, Values]]:
 
 def add_flow(call: Call) -> int:
     """add-flow [-t] [-R root-dir] -l LINK -a attr=val,... [-p prop=val,...] FLOW"""
-    options = call.options(":tR:l:a:p:", long=_LONG)
+    options = _options(call, ":tR:l:a:p:")
     link = options.get("l")
     if link is None:
         raise Fatal("link is required")
     if call.find(link) is None:
         raise Fatal(f"invalid link '{link}'")
-    if not options.operands:
+    name = options.operands[0] if len(options.operands) == 1 else ""
+    if not name or name in ATTRIBUTES:
         raise Fatal("flow name is required")
-    name = options.required_operand()
     if len(name) > MAX_NAME:
         raise Fatal("flow name too long")
     attributes = _attributes(options)
     text = ",".join(options.all("p"))
-    wanted = _list(text, "invalid flow property specified") if text else []
+    message = "invalid flow property specified"
+    wanted = _list(text, message) if text else []
+    if any(key not in _PROPERTIES or len(values) != 1 for key, values in wanted):
+        raise Fatal(message)
     if call.deferred(options):
         return 0
     flow = Flow(name, link, attributes, persistent="t" not in options)
@@ -92,21 +119,18 @@ def _checked(key: str, values: Values) -> Values:
     """The value of a flow property as it is kept.
 
     Raises:
-        Fatal: no such property, or (priority) none of its values.
-        DladmError: a bad bandwidth.
+        DladmError: none of its values.
     """
-    if key not in ("maxbw", "priority") or len(values) != 1:
-        raise Fatal("invalid flow property specified")
     if key == "maxbw":
         return properties.bandwidth(values)
     if values[0] not in PRIORITIES:
-        raise Fatal(f"flow property '{key}' must be one of: {','.join(PRIORITIES)}")
+        raise DladmError(status.INVALID_VALUE)
     return values
 
 
 def remove_flow(call: Call) -> int:
     """remove-flow [-t] [-R root-dir] {-l LINK | FLOW}"""
-    options = call.options(":tR:l:", long=_LONG)
+    options = _options(call, ":tR:l:")
     link, name = options.get("l"), options.operand()
     if (link is None) == (name is None):
         raise UsageError
@@ -115,26 +139,30 @@ def remove_flow(call: Call) -> int:
     if call.deferred(options):
         return 0
     flows = call.links.flows
-    chosen = flows.over(link) if link else [_existing(call, name or "")]
     try:
         call.require_privilege()
+        for flow in flows.over(link) if link else [_existing(call, name or "")]:
+            flows.remove(flow, temporary="t" in options)
     except DladmError as error:
         raise Fatal(f"remove flow failed: {error.status}") from error
-    for flow in chosen:
-        flows.remove(flow, temporary="t" in options)
     return 0
 
 
 def _existing(call: Call, name: str) -> Flow:
+    """An active flow.
+
+    Raises:
+        DladmError: there is none of that name.
+    """
     flow = call.links.flows.get(name)
     if flow is None:
-        raise Fatal(f"invalid flow: '{name}'")
+        raise DladmError(status.NOT_FOUND)
     return flow
 
 
 def show_flow(call: Call) -> int:
     """show-flow [-P] [-l LINK] [-s [-i secs]] [[-p] -o field,...] [FLOW]"""
-    options = call.options(":pPl:si:o:", long=_LONG)
+    options = _options(call, ":pPl:si:o:")
     if "s" in options:
         call.not_emulated("show-flow -s")
     flows = _selected(call, options)
@@ -182,43 +210,57 @@ def reset_flowprop(call: Call) -> int:
 
 
 def _change(call: Call, *, reset: bool) -> int:
-    options = call.options(":tR:p:", long=_LONG)
-    if not options.operands:
+    options = _options(call, ":tR:p:")
+    name = options.operand()
+    if name is None:
         raise Fatal("flow name must be specified")
-    flow = _existing(call, options.required_operand())
-    if "p" not in options and not reset:
+    text = ",".join(options.all("p"))
+    if not text and not reset:
         raise Fatal("flow property must be specified")
-    text = ",".join(options.all("p")) or ",".join(flow.properties)
-    wanted = _list(text, "invalid flow property specified") if text else []
+    wanted = _list(text or ",".join(_PROPERTIES), "invalid flow property specified")
     if call.deferred(options):
         return 0
-    try:
-        call.require_privilege()
-        for key, values in wanted:
-            if key not in ("maxbw", "priority"):
-                call.warn(f"invalid flow property '{key}'")
-                return 1
+    failed = False
+    for key, values in wanted:
+        if not values and not reset:
+            call.warn(f"no value specified for '{key}'")
+            failed = True
+            continue
+        try:
+            call.require_privilege()
+            if key not in _PROPERTIES:
+                raise DladmError(status.NOT_FOUND)
+            flow = _existing(call, name)
             new = None if reset else _checked(key, values)
             call.links.flows.set_property(flow, key, new, temporary="t" in options)
-            flow = _existing(call, flow.name)
-    except DladmError as error:
-        verb = "reset" if reset else "set"
-        raise Fatal(f"cannot {verb} flow property on '{flow.name}': {error.status}") from error
-    return 0
+        except DladmError as error:
+            call.warn(_refusal(name, key, values, error.status, reset=reset))
+            failed = True
+    return int(failed)
+
+
+def _refusal(name: str, key: str, values: Values, why: str, *, reset: bool) -> str:
+    if why == status.NOT_FOUND:
+        return f"invalid flow property '{key}'"
+    if why == status.INVALID_VALUE and key == "priority":
+        return f"flow property '{key}' must be one of: {','.join(PRIORITIES)}"
+    if why == status.INVALID_VALUE:
+        return f"{values[0]} is an invalid value for flow property {key}"
+    return f"cannot {'reset' if reset else 'set'} flow property '{key}' on '{name}': {why}"
 
 
 def show_flowprop(call: Call) -> int:
     """show-flowprop [-c] [-P] [-l LINK] [-o field,...] [-p prop,...] [FLOW]"""
-    options = call.options(":cPl:o:p:", long=_LONG)
-    names = [name for name in (options.get("p") or "maxbw,priority").split(",") if name]
+    options = _options(call, ":cPl:o:p:")
+    names = [name for name in (options.get("p") or ",".join(_PROPERTIES)).split(",") if name]
     flows = _selected(call, options)
     output = call.output(FLOWPROP_FIELDS, options, parseable="c")
-    failed = False
     for flow in flows:
         for name in names:
-            if name not in ("maxbw", "priority"):
+            if name not in _PROPERTIES:
                 call.warn(f"invalid flow property '{name}'")
-                failed = True
+                unknown = dict.fromkeys(("VALUE", "DEFAULT", "POSSIBLE"), "?")
+                output.print({"FLOW": flow.name, "PROPERTY": name, **unknown})
                 continue
             values = flow.properties.get(name, [])
             shown = "".join(values)
@@ -234,7 +276,7 @@ def show_flowprop(call: Call) -> int:
                     "POSSIBLE": ",".join(PRIORITIES) if priority else "",
                 }
             )
-    return int(failed)
+    return 0
 
 
 SUBCOMMANDS: dict[str, Callable[[Call], int]] = {
@@ -253,13 +295,16 @@ NOT_EMULATED = frozenset({"init-flow", "show-usage"})
 
 def main(host: Host, run: Invocation) -> int:
     """Run flowadm; exit status 0 or 1."""
-    subcommand, argv = (run.argv[0], run.argv[1:]) if run.argv else ("show-flow", [])
+    if not run.argv:
+        run.err(_USAGE)
+        return 1
+    subcommand, *argv = run.argv
     if subcommand in NOT_EMULATED:
         run.err(f"{run.name}: {subcommand}: not emulated by the lab\n")
         return 1
     function = SUBCOMMANDS.get(subcommand)
     if function is None:
-        run.err(f"{run.name}: unknown subcommand '{subcommand}'\n{_usage()}")
+        run.err(f"{run.name}: unknown subcommand '{subcommand}'\n{_USAGE}")
         return 1
     synopsis = function.__doc__ or ""
     with deferred_output(run) as later:
@@ -267,14 +312,9 @@ def main(host: Host, run: Invocation) -> int:
             with host.lock:
                 return function(Call(host, later, subcommand, argv, synopsis))
         except UsageError:
-            later.err(_usage())
+            later.err(_USAGE)
         except Fatal as error:
             later.err(f"{run.name}: {error}\n")
         except DladmError as error:
             later.err(f"{run.name}: {error.status}\n")
     return 1
-
-
-def _usage() -> str:
-    lines = [f"        {function.__doc__}\n" for function in SUBCOMMANDS.values()]
-    return "usage: flowadm <subcommand> <args> ...\n" + "".join(lines)

@@ -7,34 +7,26 @@ error number; only usage errors and trouble with the file of ``-p`` go to standa
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import ip_interface
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from pathlib import Path
 
 from illumos_lab.deferred import deferred_output
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
-from illumos_lab.ip import IpStack, static_routes
+from illumos_lab.ip import IpStack, parse, static_routes
 from illumos_lab.ip.model import Route
-from illumos_lab.ip.routes import (
-    EEXIST,
-    EHOSTUNREACH,
-    EINVAL,
-    ENETUNREACH,
-    ENXIO,
-    EPERM,
-    ESRCH,
-    RouteError,
-)
+from illumos_lab.ip.routes import EEXIST, EHOSTUNREACH, EINVAL, ENETUNREACH, EPERM, ESRCH, RouteError
 from illumos_lab.ip.static_routes import RouteSpec, RouteSyntaxError
 from illumos_lab.kernel import Network
 
-_USAGE = "usage: route [-fnpqv] [-R root-dir] cmd [[-<qualifiers>] args]\n"
-SUBCOMMANDS = ("add", "delete", "get", "show", "flush")
+_USAGE = "usage: route [ -fnpqv ] [ -R <root-dir> ] cmd [[ -<qualifers> ] args ]\n"
+SUBCOMMANDS = ("add", "delete", "change", "get", "show", "flush")
 """What the lab emulates."""
 
-NOT_EMULATED = ("change", "monitor")
+NOT_EMULATED = ("monitor",)
 """What illumos has besides."""
 
+_EACCES = 13
 _RESULTS = {
     EPERM: "insufficient privileges",
     EEXIST: "entry exists",
@@ -44,9 +36,12 @@ _RESULTS = {
     12: "routing table overflow",
     ENETUNREACH: "Network is unreachable",
     EHOSTUNREACH: "No route to host",
-    ENXIO: "No such device or address",
     EINVAL: "Invalid argument",
 }
+
+
+class _UsageError(Exception):
+    """The command ends with the usage; the text is the word that was not understood, if any."""
 
 
 @dataclass
@@ -57,14 +52,33 @@ class _Call:
     shared: bool
     flags: set[str] = field(default_factory=set)
     root: Path = field(default_factory=Path)
+    version: int = 4
 
-    def result(self, text: str) -> None:
-        if "q" not in self.flags:
-            self.run.out(text + "\n")
+    @property
+    def updates_table(self) -> bool:
+        """With both ``-p`` and ``-R`` only the file is changed."""
+        return not self.flags >= {"p", "R"}
 
-    def complain(self, text: str) -> int:
+    def say(self, text: str) -> None:
+        self.run.out(text + "\n")
+
+    def complain(self, text: str, status: int = 1) -> int:
         self.run.err(f"{self.run.name}: {text}\n")
-        return 1
+        return status
+
+    def parse(self, words: list[str]) -> RouteSpec:
+        own = [connected.address for connected in self.stack.connected()]
+        if self.version == 6:
+            words = ["-inet6", *words]
+        return static_routes.parse(self.host.zone_root(self.run.zone), words, own)
+
+    def name(self, address: str) -> str:
+        """An address as it is shown: by its name in the hosts file, but with ``-n``."""
+        if ip_address(address).is_unspecified:
+            return "default"
+        if "n" in self.flags:
+            return address
+        return parse.host_name(self.host.zone_root(self.run.zone), address) or address
 
 
 def main(host: Host, run: Invocation) -> int:
@@ -73,83 +87,103 @@ def main(host: Host, run: Invocation) -> int:
     stack = host.stacks["global" if shared else run.zone]
     call = _Call(host, run, stack, shared, root=host.zone_root(run.zone))
     words = list(run.argv)
+    with deferred_output(run) as later:
+        call.run = later
+        try:
+            _read_flags(call, words)
+            if refused := call.flags & set("vdt"):
+                return call.complain(f"-{min(refused)}: not emulated by the lab")
+            with host.lock:
+                # A lease may have come in the meantime.
+                stack.routes.follow_addresses()
+                return _act(call, words)
+        except _UsageError as error:
+            if str(error):
+                call.complain(f"botched keyword: {error}")
+            later.err(_USAGE)
+        except RouteSyntaxError as error:
+            later.err(f"{error}\n")
+    return 1
+
+
+def _read_flags(call: _Call, words: list[str]) -> None:
+    if not words:
+        raise _UsageError
     while words and words[0].startswith("-"):
         word = words.pop(0)
         for position, letter in enumerate(word[1:], 2):
             if letter not in "fnpqvRdt":
-                run.err(_USAGE)
-                return 1
+                raise _UsageError
+            call.flags.add(letter)
             if letter == "R":
                 value = word[position:] or (words.pop(0) if words else "")
                 if not value:
-                    run.err(_USAGE)
-                    return 1
-                call.root = host.path(run.zone, value)
-                call.flags |= {"R", "p"}
+                    raise _UsageError
+                call.root = call.host.path(call.run.zone, value)
                 break
-            call.flags.add(letter)
-    if refused := call.flags & set("vdt"):
-        return call.complain(f"-{min(refused)}: not emulated by the lab")
-    if not words and "f" not in call.flags:
-        run.err(_USAGE)
-        return 1
-    with deferred_output(run) as later, host.lock:
-        call.run = later
-        # A lease may have come in the meantime.
-        stack.routes.follow_addresses()
-        if "f" in call.flags:
-            _flush(call)
-        return _dispatch(call, words) if words else 0
 
 
-def _dispatch(call: _Call, words: list[str]) -> int:
-    command = next((name for name in (*SUBCOMMANDS, *NOT_EMULATED) if name == words[0]), None)
-    if command is None:
-        call.run.err(_USAGE)
-        return 1
-    rest = words[1:]
+def _act(call: _Call, words: list[str]) -> int:
+    if "f" in call.flags:
+        if words and words[0] in ("inet", "inet6"):
+            call.version = 6 if words.pop(0) == "inet6" else 4
+        if status := _flush(call):
+            return status
+    if not words:
+        if "f" not in call.flags:
+            raise _UsageError
+        return 0
+    command, *rest = words
     if command == "flush":
+        if rest:
+            if len(rest) > 1 or rest[0] not in ("-inet", "-inet6"):
+                raise _UsageError(rest[0])
+            call.version = 6 if rest[0] == "-inet6" else 4
         return _flush(call)
     if command == "show":
-        return _show(call) if "p" in call.flags else _refuse(call, "show without -p")
-    if command == "change" and "p" in call.flags:
-        return call.complain("change command not supported with -p")
+        if "p" not in call.flags:
+            return call.complain("show command requires -p")
+        return call.complain("invalid arguments for show") if rest else _show(call)
     if command in NOT_EMULATED:
-        return _refuse(call, command)
-    if command == "get" and "p" in call.flags:
-        return call.complain("get command not supported with -p")
-    try:
-        return _get(call, rest) if command == "get" else _change(call, command, rest)
-    except RouteSyntaxError as error:
-        return call.complain(str(error))
+        return call.complain(f"{command}: not emulated by the lab")
+    if command not in SUBCOMMANDS:
+        if "f" in call.flags:
+            return 0
+        raise _UsageError(command)
+    return _one_route(call, command, rest)
 
 
-def _refuse(call: _Call, what: str) -> int:
-    return call.complain(f"{what}: not emulated by the lab")
+# One route ---------------------------------------------------------------------------------------
 
 
-# Changes -----------------------------------------------------------------------------------------
-
-
-def _change(call: _Call, command: str, words: list[str]) -> int:
-    spec = static_routes.parse(call.root, words)
-    if not spec.gateway:
+def _one_route(call: _Call, command: str, words: list[str]) -> int:
+    spec = call.parse(words)
+    if command in ("add", "delete") and not spec.gateway:
         return call.complain("gateway required for add or delete command")
-    label = f"{spec.noun} {spec.typed}: gateway {_typed_gateway(words, spec)}"
-    if "R" in call.flags:
-        return _change_file(call, command, words, spec, label)
+    number = 0
+    if call.updates_table:
+        if spec.ifp is not None and spec.ifp not in call.stack.interfaces:
+            return call.complain(f"{spec.ifp}: no such interface")
+        number = _get(call, spec) if command == "get" else _change(call, command, spec)
+    if "p" not in call.flags or number not in (0, EEXIST, ESRCH):
+        return number
+    return _in_file(call, command, words, spec)
+
+
+def _label(call: _Call, spec: RouteSpec) -> str:
+    text = f"{spec.noun} {spec.typed}"
+    if spec.gateway:
+        text += f": gateway {spec.gateway if 'n' in call.flags else spec.typed_gateway}"
+    return text
+
+
+def _change(call: _Call, command: str, spec: RouteSpec) -> int:
     number = _change_kernel(call, command, spec)
-    suffix = f": {_RESULTS.get(number, f'error {number}')}" if number else ""
-    call.result(f"{command} {label}{suffix}")
-    if "p" in call.flags and number in (0, EEXIST, ESRCH):
-        return _change_file(call, command, words, spec, label)
+    text = _RESULTS.get(number, f"Error {number}")
+    if number and number not in _RESULTS.keys() - {EINVAL}:
+        call.run.err(f"writing to routing socket: {text}\n")
+    call.say(f"{command} {_label(call, spec)}" + (f": {text}" if number else ""))
     return number
-
-
-def _typed_gateway(words: list[str], spec: RouteSpec) -> str:
-    """The gateway as the caller spelled it: the word after the destination."""
-    after = words[words.index(spec.typed) + 1 :]
-    return next((word for word in after if not word.startswith("-")), spec.gateway)
 
 
 def _change_kernel(call: _Call, command: str, spec: RouteSpec) -> int:
@@ -158,13 +192,15 @@ def _change_kernel(call: _Call, command: str, spec: RouteSpec) -> int:
     routes = call.stack.routes
     try:
         if command == "add":
-            if spec.ifp is not None and spec.ifp not in call.stack.interfaces:
-                return ENXIO
             if any(_same(route, spec) for route in call.stack.all_routes()):
                 return EEXIST
-            routes.add(spec.destination, spec.gateway, spec.ifp)
-        else:
+            if spec.direct and spec.gateway not in _own_addresses(call.stack):
+                return ENETUNREACH
+            routes.add(spec.destination, spec.gateway, spec.ifp, spec.discard)
+        elif command == "delete":
             routes.delete(spec.destination, spec.gateway, spec.ifp)
+        else:
+            _replace_gateway(call.stack, spec)
     except RouteError as error:
         return error.errno or EINVAL
     return 0
@@ -178,46 +214,117 @@ def _same(route: Route, spec: RouteSpec) -> bool:
     )
 
 
-def _change_file(call: _Call, command: str, words: list[str], spec: RouteSpec, label: str) -> int:
-    line = static_routes.find(call.root, spec)
+def _replace_gateway(stack: IpStack, spec: RouteSpec) -> None:
+    """Give the first route to a destination another gateway; metrics are not kept."""
+    old = next((route for route in stack.routes.all() if route.destination == spec.destination), None)
+    if old is None:
+        raise RouteError(ESRCH)
+    if spec.gateway in ("", old.gateway):
+        return
+    stack.routes.add(spec.destination, spec.gateway, spec.ifp or old.ifp, old.discard)
+    stack.routes.delete(old.destination, old.gateway, old.ifp)
+
+
+def _own_addresses(stack: IpStack) -> set[str]:
+    return {str(connected.address.ip) for connected in stack.connected()}
+
+
+# The file ----------------------------------------------------------------------------------------
+
+
+def _in_file(call: _Call, command: str, words: list[str], spec: RouteSpec) -> int:
     lines = static_routes.read(call.root)
-    if command == "add":
-        if line is not None:
-            call.run.err(f"add persistent {label}: entry exists\n")
-            return 1
-        lines.append(" ".join(words))
-    else:
-        if line is None:
+    matching = static_routes.find(call.root, spec)
+    label = _label(call, spec)
+    if not call.run.privileged:
+        return call.complain("failed to open route file: Permission denied", _EACCES)
+    if command == "change":
+        return call.complain("change command not supported with -p")
+    if command == "get":
+        for line in matching:
+            call.say(f"persistent: route add {line}")
+        if not matching:
+            call.say(f"get persistent {label}: not in file")
+        return 0
+    if command == "add" and matching:
+        call.run.err(f"add persistent {label}: entry exists\n")
+        return 1
+    if command == "delete":
+        if not matching:
             call.run.err(f"delete persistent {label}: not in file\n")
             return 1
-        lines.remove(line)
+        call.run.out(f"delete persistent {label}\n" * len(matching))
+        lines = [line for line in lines if line not in matching]
+    else:
+        lines.append(" ".join((["-inet6"] if call.version == 6 else []) + words))
+    if status := _write(call, lines):
+        return status
+    if command == "add":
+        call.say(f"add persistent {label}")
+    return 0
+
+
+def _write(call: _Call, lines: list[str]) -> int:
     try:
-        if not call.run.privileged:
-            raise PermissionError(13, "Permission denied")
         static_routes.write(call.root, lines)
     except OSError as error:
-        return call.complain(f"failed to open {static_routes.PATH} file: {error.strerror}")
-    call.result(f"{command} persistent {label}")
+        return call.complain(f"failed to open route file: {error.strerror}", error.errno or 1)
     return 0
 
 
 def _show(call: _Call) -> int:
     lines = static_routes.read(call.root)
     if not lines:
-        call.result("No persistent routes are defined")
-    for line in sorted(lines, key=lambda line: "-inet6" in line.split()):
-        call.result(f"persistent: route add {line}")
+        call.say("No persistent routes are defined")
+    for line in sorted(lines, key=_is_v6):
+        call.say(f"persistent: route add {line}")
     return 0
+
+
+def _is_v6(line: str) -> bool:
+    return "-inet6" in line.split()
 
 
 def _flush(call: _Call) -> int:
+    """Remove the gateway routes of one family, with ``-p`` from the file first."""
+    if "p" in call.flags:
+        kept = []
+        for line in static_routes.read(call.root):
+            if _is_v6(line) != (call.version == 6):
+                kept.append(line)
+                continue
+            spec = static_routes.parse(call.root, line)
+            call.say(f"delete persistent {_label(call, spec)}")
+        if not call.run.privileged:
+            return call.complain("failed to open route file: Permission denied", _EACCES)
+        if status := _write(call, kept):
+            return status
+    if not call.updates_table:
+        return 0
     if not call.run.privileged or call.shared:
-        return call.complain("insufficient privileges")
+        return call.complain("flush: insufficient privileges", _EACCES)
+    own = _own_addresses(call.stack)
     for route in call.stack.routes.all():
+        if route.destination.version != call.version or (route.gateway in own and not route.discard):
+            continue
         call.stack.routes.delete(route.destination, route.gateway, route.ifp)
-        shown = "default" if route.is_default else str(route.destination.network_address)
-        call.result(f"{shown:<20} {route.gateway:<20} done")
+        if "q" not in call.flags:
+            shown = call.name if route.is_host else _net_name
+            where = shown(str(route.destination.network_address))
+            call.say(f"{where:<20.20} {call.name(route.gateway):<20.20} done")
     return 0
+
+
+def _net_name(address: str) -> str:
+    """A network without the zero bytes at its end."""
+    if ip_address(address).is_unspecified:
+        return "default"
+    if ":" in address:
+        return address
+    parts = address.split(".")
+    while len(parts) > 1 and parts[-1] == "0":
+        parts.pop()
+    return ".".join(parts)
 
 
 # Looking up --------------------------------------------------------------------------------------
@@ -225,28 +332,29 @@ def _flush(call: _Call) -> int:
 
 @dataclass(frozen=True)
 class _Found:
-    """What a lookup gives."""
+    """What a lookup gives: an address is a host's, a network's, or unspecified for a default route."""
 
-    destination: str
-    mask: str | None
+    network: Network
     gateway: str | None
     interface: str
     flags: tuple[str, ...]
 
 
-def _get(call: _Call, words: list[str]) -> int:
-    spec = static_routes.parse(call.root, words)
+def _get(call: _Call, spec: RouteSpec) -> int:
     found = _look_up(call.stack, spec)
+    numeric = str(spec.destination.network_address)
     if found is None:
-        numeric = str(spec.destination.network_address)
         call.run.out(f" {numeric}" if "n" in call.flags else spec.typed)
         call.run.out(": not in table\n")
         return ESRCH
-    rows = [("route to", spec.typed), ("destination", found.destination)]
-    if found.mask is not None:
-        rows.append(("mask", found.mask))
+    mask: IPv4Address | IPv6Address = found.network.netmask
+    rows = [
+        ("route to", call.name(numeric)),
+        ("destination", call.name(str(found.network.network_address))),
+    ]
+    rows.append(("mask", "default" if mask.is_unspecified else str(mask)))
     if found.gateway is not None:
-        rows.append(("gateway", found.gateway))
+        rows.append(("gateway", call.name(found.gateway)))
     rows += [("interface", found.interface), ("flags", f"<{','.join(found.flags)}>")]
     text = "".join(f"{label:>11}: {value}\n" for label, value in rows)
     mtu = call.stack.mtu(found.interface, v4=spec.destination.version == 4)
@@ -257,43 +365,44 @@ def _get(call: _Call, words: list[str]) -> int:
 
 
 def _look_up(stack: IpStack, spec: RouteSpec) -> _Found | None:
-    """The most specific route towards a destination; of a network, the route to just that."""
-    whole_network = spec.exact and spec.noun == "net"
+    """The most specific route towards a destination; of one with a mask, the route to just that."""
     target = spec.destination.network_address
-    best: tuple[int, _Found] | None = None
-    for network, found in _candidates(stack):
+    best: _Found | None = None
+    for found in _candidates(stack):
+        network = found.network
         if network.version != spec.destination.version or target not in network:
             continue
-        if whole_network and network != spec.destination:
+        if spec.prefix is not None and network != spec.destination:
             continue
         if spec.gateway and spec.gateway != found.gateway:
             continue
         if spec.ifp not in (None, found.interface):
             continue
-        if best is None or network.prefixlen > best[0]:
-            best = (network.prefixlen, found)
-    return best[1] if best else None
+        if best is None or network.prefixlen > best.network.prefixlen:
+            best = found
+    return best
 
 
-def _candidates(stack: IpStack) -> list[tuple[Network, _Found]]:
-    found: list[tuple[Network, _Found]] = []
+def _candidates(stack: IpStack) -> list[_Found]:
+    found = []
     for connected in stack.connected():
         own = ip_interface(str(connected.address.ip)).network
         for network in dict.fromkeys((own, connected.network)):
             host = network.prefixlen == network.max_prefixlen
-            flags = ("UP", "HOST", "DONE") if host else ("UP", "DONE")
-            found.append((network, _found(network, None, connected.interface, flags)))
-    local = {str(connected.address.ip) for connected in stack.connected()}
+            set_flags = ("UP", "HOST", "DONE") if host else ("UP", "DONE")
+            found.append(_Found(network, None, connected.interface, set_flags))
+    local = _own_addresses(stack)
     for route in stack.all_routes():
-        flags = ("UP", *(("GATEWAY",) if route.gateway not in local else ()))
-        flags += (*(("HOST",) if route.is_host else ()), "DONE", "STATIC")
-        gateway = route.gateway if route.gateway not in local else None
-        found.append((route.destination, _found(route.destination, gateway, route.interface, flags)))
+        gateway = route.gateway if route.discard or route.gateway not in local else None
+        flags = {
+            "UP": True,
+            "GATEWAY": gateway is not None,
+            "HOST": route.is_host,
+            "REJECT": route.discard == "reject",
+            "DONE": True,
+            "STATIC": True,
+            "BLACKHOLE": route.discard == "blackhole",
+        }
+        shown = tuple(name for name, is_set in flags.items() if is_set)
+        found.append(_Found(route.destination, gateway, route.interface, shown))
     return found
-
-
-def _found(network: Network, gateway: str | None, interface: str, flags: tuple[str, ...]) -> _Found:
-    if network.prefixlen == 0:
-        return _Found("default", "default", gateway, interface, flags)
-    mask = str(network.netmask)
-    return _Found(str(network.network_address), mask, gateway, interface, flags)

@@ -93,7 +93,9 @@ def _ipadm(stack: IpStack, console: list[str]) -> None:
 
 def _hostname_files(stack: IpStack, console: list[str]) -> None:
     for kind, family in (("hostname", "inet"), ("hostname6", "inet6")):
-        for name in _interfaces_with(stack.root, kind):
+        # IPMP interfaces come first, for others to join them.
+        names = _interfaces_with(stack.root, kind)
+        for name in sorted(names, key=lambda each: "ipmp" not in _words_of(stack, kind, each)):
             interface = stack.interfaces.get(name)
             if interface is not None and interface.from_gz:
                 console.append(f"warning: /etc/{kind}.{name} is ignored: addresses from global zone")
@@ -101,14 +103,19 @@ def _hostname_files(stack: IpStack, console: list[str]) -> None:
             if interface is not None and (interface.v4 if family == "inet" else interface.v6):
                 continue
             try:
-                stack.plumb(name, v4=family == "inet", v6=family == "inet6")
+                if "ipmp" not in _words_of(stack, kind, name):
+                    stack.plumb(name, v4=family == "inet", v6=family == "inet6")
                 _apply_file(stack, name, family, stack.root / f"etc/{kind}.{name}")
             except (IfconfigError, IpadmError) as error:
                 console.append(f"could not configure {name}: {error}")
 
 
+def _words_of(stack: IpStack, kind: str, name: str) -> list[str]:
+    return shlex.split((stack.root / f"etc/{kind}.{name}").read_text(), comments=True)
+
+
 def _apply_file(stack: IpStack, name: str, family: str, path: Path) -> None:
-    if family == "inet6":
+    if family == "inet6" and name in stack.interfaces:
         stack.activate(Address(name, "", ADDRCONF))
     for line in path.read_text().splitlines():
         words = shlex.split(line, comments=True)
@@ -147,4 +154,4 @@ def _routes(stack: IpStack, console: list[str]) -> None:
     for line in static_routes.read(stack.root):
         with contextlib.suppress(RouteError, static_routes.RouteSyntaxError):
             spec = static_routes.parse(stack.root, line)
-            stack.routes.add(spec.destination, spec.gateway, spec.ifp)
+            stack.routes.add(spec.destination, spec.gateway, spec.ifp, spec.discard)

@@ -26,6 +26,7 @@ class IpadmConf:
         addresses: address objects, in order of creation.
         ifprops: interface properties by (interface, protocol, name).
         props: protocol properties by (protocol, name).
+        groups: names of the interfaces below each IPMP interface.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class IpadmConf:
     addresses: list[Address] = field(default_factory=list)
     ifprops: dict[tuple[str, str, str], str] = field(default_factory=dict)
     props: dict[tuple[str, str], str] = field(default_factory=dict)
+    groups: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, root: Path) -> IpadmConf:
@@ -48,6 +50,8 @@ class IpadmConf:
         kind = record.pop("object")
         if kind == "interface":
             self.interfaces.append(record["name"])
+            if "members" in record:
+                self.groups[record["name"]] = record["members"]
         elif kind == "address":
             text = record.pop("address", None)
             address = ip_interface(text) if text else None
@@ -63,7 +67,11 @@ class IpadmConf:
         Raises:
             IpadmError: it cannot be written.
         """
-        records: list[dict[str, Any]] = [{"object": "interface", "name": name} for name in self.interfaces]
+        records: list[dict[str, Any]] = [
+            {"object": "interface", "name": name}
+            | ({"members": self.groups[name]} if name in self.groups else {})
+            for name in self.interfaces
+        ]
         records += [_address_record(address) for address in self.addresses]
         records += [
             {"object": "ifprop", "interface": name, "protocol": proto, "name": prop, "value": value}
@@ -91,6 +99,14 @@ class IpadmConf:
         self.interfaces = [item for item in self.interfaces if item != name]
         self.addresses = [item for item in self.addresses if item.interface != name]
         self.ifprops = {key: value for key, value in self.ifprops.items() if key[0] != name}
+        self.groups.pop(name, None)
+        for members in self.groups.values():
+            if name in members:
+                members.remove(name)
+
+    def group_of(self, name: str) -> str:
+        """The IPMP interface that an interface is below of; empty for none."""
+        return next((group for group, members in self.groups.items() if name in members), "")
 
 
 def _address_record(address: Address) -> dict[str, Any]:
@@ -109,4 +125,7 @@ def _address_record(address: Address) -> dict[str, Any]:
         record["primary"] = True
     if address.properties:
         record["properties"] = address.properties
+    if address.interface_id:
+        record["interface_id"] = address.interface_id
+    record |= {name: False for name in ("stateless", "stateful") if not getattr(address, name)}
     return record

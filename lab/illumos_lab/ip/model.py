@@ -28,6 +28,11 @@ class IpInterface:
         persistent: ipadm.conf has it.
         from_gz: its addresses are handed in by the global zone.
         properties: interface properties that differ from the default, by (protocol, name).
+        group: name of the IPMP group that it is, or belongs to; empty without.
+        ipmp: it is the interface of an IPMP group itself, not one below.
+        members: names of the interfaces below an IPMP interface, as they joined.
+        offline: taken out of service with if_mpadm(8).
+        failed: found not to work.
     """
 
     name: str
@@ -37,6 +42,21 @@ class IpInterface:
     persistent: bool = False
     from_gz: bool = False
     properties: dict[tuple[str, str], str] = field(default_factory=dict)
+    group: str = ""
+    ipmp: bool = False
+    members: list[str] = field(default_factory=list)
+    offline: bool = False
+    failed: bool = False
+
+    @property
+    def underlying(self) -> bool:
+        """It is one of the interfaces below an IPMP interface."""
+        return bool(self.group) and not self.ipmp
+
+    @property
+    def standby(self) -> bool:
+        """It is to carry traffic only when another one of its group cannot."""
+        return self.properties.get(("ip", "standby")) == "on"
 
 
 @dataclass
@@ -47,7 +67,8 @@ class Address:
         interface: name of the interface.
         name: part after the slash; empty when it was not made by ipadm.
         kind: ``static``, ``dhcp``, ``addrconf`` or ``from-gz``.
-        address: address with prefix; None for DHCP, whose lease the kernel knows.
+        address: address with prefix; None for DHCP, whose lease the kernel knows, and for a logical
+            interface of ifconfig(8) that has none yet.
         up: it is marked up.
         persistent: ipadm.conf has it.
         duplicate: another stack on the same link had it first.
@@ -56,6 +77,10 @@ class Address:
         lif: number of the logical interface (``IF:1``); 0 is the interface itself.
         primary: the DHCP interface is the primary one.
         properties: address properties that were set.
+        interface_id: what an addrconf address ends in, as ``::1a:2b:3c:4d``; empty for the link's own.
+        stateless, stateful: how an addrconf object finds addresses beside its link-local one.
+        test: it stays on its interface when that one belongs to an IPMP group (``-failover``).
+        carrier: interface below an IPMP interface that has the address now; empty for none.
     """
 
     interface: str
@@ -70,6 +95,11 @@ class Address:
     lif: int = 0
     primary: bool = False
     properties: dict[str, str] = field(default_factory=dict)
+    interface_id: str = ""
+    stateless: bool = True
+    stateful: bool = True
+    test: bool = False
+    carrier: str = ""
 
     @property
     def addrobj(self) -> str:
@@ -103,12 +133,16 @@ class Route:
         gateway: next hop; for an interface route one of the stack's own addresses.
         ifp: interface that it was bound to with ``-ifp``.
         interface: interface that it leaves by now; empty while its gateway is out of reach.
+        link: link behind ``ifp`` while the route works.
+        discard: ``reject`` or ``blackhole``: packets are dropped, with or without an ICMP error.
     """
 
     destination: Network
     gateway: str
     ifp: str | None = None
     interface: str = ""
+    discard: str = ""
+    link: str | None = field(default=None, compare=False)
 
     @property
     def is_default(self) -> bool:

@@ -178,7 +178,9 @@ def start(context: Context) -> None:
     with context.host.lock:
         # Who has no address on a link cannot speak there.
         speaking = {each.interface for each in stack.addresses if not each.is_v4 and each.effective}
-        names = [name for name in stack.interfaces if name in speaking - {LOOPBACK}]
+        # What is told to an IPMP group is not emulated.
+        own = [each.name for each in stack.interfaces.values() if not each.ipmp]
+        names = [name for name in own if name in speaking - {LOOPBACK}]
         announced = configuration.advertisements(names)
         try:
             context.host.kernel.set_advertisements(context.zone, announced)

@@ -29,6 +29,17 @@ def lookup_host(root: Path, name: str) -> list[str]:
     return found
 
 
+def host_name(root: Path, address: str) -> str | None:
+    """The first name that /etc/inet/hosts gives an address."""
+    path = root / "etc/inet/hosts"
+    if path.exists():
+        for line in path.read_text().splitlines():
+            words = line.partition("#")[0].split()
+            if len(words) > 1 and words[0] == address:
+                return words[1]
+    return None
+
+
 def resolve(root: Path, text: str) -> IpAddress | None:
     """An address, or a name of /etc/inet/hosts; None when it is neither."""
     for candidate in (text, *lookup_host(root, text)):
@@ -49,6 +60,11 @@ def default_prefix(root: Path, address: IpAddress) -> int:
     """Prefix length for an address given without one: /etc/inet/netmasks, else its class."""
     if isinstance(address, IPv6Address):
         return 10 if address.is_link_local else 64
+    return known_prefix(root, address) or classful_prefix(address)
+
+
+def known_prefix(root: Path, address: IPv4Address) -> int | None:
+    """Prefix length that /etc/inet/netmasks has for an address."""
     path = root / "etc/inet/netmasks"
     if path.exists():
         for line in path.read_text().splitlines():
@@ -62,7 +78,7 @@ def default_prefix(root: Path, address: IpAddress) -> int:
                 continue
             if address in network:
                 return length
-    return classful_prefix(address)
+    return None
 
 
 def with_prefix(root: Path, text: str) -> Interface | None:
@@ -77,6 +93,22 @@ def with_prefix(root: Path, text: str) -> Interface | None:
     if not length.isdigit() or int(length) > address.max_prefixlen:
         return None
     return ip_interface(f"{address}/{int(length)}")
+
+
+def interface_id(text: str) -> str | None:
+    """An interface identifier ``::1a:2b:3c:4d/64`` without its length; None when it is none."""
+    address, slash, length = text.partition("/")
+    if not slash or not length.isdigit() or int(length) > 128:
+        return None
+    try:
+        return str(IPv6Address(address))
+    except ValueError:
+        return None
+
+
+def link_local_with(identifier: str) -> Interface:
+    """The link-local address that an interface identifier gives."""
+    return ip_interface(f"{IPv6Address((0xFE80 << 112) | int(IPv6Address(identifier)))}/10")
 
 
 def link_local(mac: str) -> Interface:

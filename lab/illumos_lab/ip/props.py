@@ -27,6 +27,12 @@ class Property:
     settable: bool = True
     several: bool = False
 
+    @property
+    def ranged(self) -> bool:
+        """Its values are the numbers of a range."""
+        low, dash, high = self.possible.partition("-")
+        return bool(dash) and low.isdigit() and high.isdigit()
+
     def accepts(self, value: str, possible: str) -> bool:
         """Whether a value is among the enumerated ones, or within the range; of a list, each."""
         if self.several and "," in value:
@@ -93,8 +99,14 @@ PROPS = (
 
 PROTOCOLS = ("ip", "ipv4", "ipv6", "icmp", "tcp", "udp", "sctp")
 
-ADDRPROPS = ("broadcast", "deprecated", "prefixlen", "private", "transmit", "zone")
+PROTOCOL_ALIASES = {"arp": "ip"}
+"""Further names of protocols."""
+
+ADDRPROPS = ("broadcast", "deprecated", "prefixlen", "primary", "private", "reqhost", "transmit", "zone")
 """Address properties, in listing order."""
+
+ADDRPROP_READ_ONLY = frozenset({"broadcast", "primary"})
+"""Address properties that cannot be set."""
 
 ADDRPROP_SETTABLE = {"deprecated": ON_OFF, "private": ON_OFF, "transmit": ON_OFF}
 """Address properties that take one of the enumerated values."""

@@ -51,12 +51,20 @@ class RouteTable:
         kernel: the machine underneath.
         zone: whose stack it is.
         connected: tells the networks that the stack is on now.
+        carrier: tells the link through which an interface sends now.
     """
 
-    def __init__(self, kernel: Kernel, zone: str, connected: Callable[[], list[Connected]]) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        zone: str,
+        connected: Callable[[], list[Connected]],
+        carrier: Callable[[str], str] = str,
+    ) -> None:
         self._kernel = kernel
         self._zone = zone
         self._connected = connected
+        self._carrier = carrier
         self._routes: list[Route] = []
 
     def all(self) -> list[Route]:
@@ -76,7 +84,7 @@ class RouteTable:
             None,
         )
 
-    def add(self, destination: Network, gateway: str, ifp: str | None = None) -> None:
+    def add(self, destination: Network, gateway: str, ifp: str | None = None, discard: str = "") -> None:
         """Add a route.
 
         Raises:
@@ -85,7 +93,7 @@ class RouteTable:
         """
         if self.find(destination, gateway, ifp):
             raise RouteError(EEXIST)
-        route = Route(destination, gateway, ifp)
+        route = Route(destination, gateway, ifp, discard=discard)
         if not self._realise(route):
             raise RouteError(ENETUNREACH)
         self._routes = [other for other in self._routes if other != route]
@@ -101,7 +109,7 @@ class RouteTable:
         if route is None:
             raise RouteError(ESRCH)
         with _illumos_errno():
-            self._kernel.delete_route(self._zone, destination, gateway, route.ifp)
+            self._withdraw(route)
         self._routes.remove(route)
 
     def follow_addresses(self) -> None:
@@ -111,7 +119,7 @@ class RouteTable:
             if route.interface and not reachable:
                 # Whether the machine has dropped it with the address by itself does not matter.
                 with contextlib.suppress(OSError):
-                    self._kernel.delete_route(self._zone, route.destination, route.gateway, route.ifp)
+                    self._withdraw(route)
                 route.interface = ""
             elif not route.interface and reachable:
                 with contextlib.suppress(RouteError):
@@ -122,7 +130,7 @@ class RouteTable:
         for route in [route for route in self._routes if name in (route.interface, route.ifp)]:
             if route.interface:
                 with contextlib.suppress(OSError):
-                    self._kernel.delete_route(self._zone, route.destination, route.gateway, route.ifp)
+                    self._withdraw(route)
             self._routes.remove(route)
 
     def forget(self) -> None:
@@ -134,9 +142,13 @@ class RouteTable:
         if interface is None:
             return False
         with _illumos_errno():
-            self._kernel.add_route(self._zone, route.destination, route.gateway, route.ifp)
+            route.link = self._carrier(route.ifp) if route.ifp else None
+            self._kernel.add_route(self._zone, route.destination, route.gateway, route.link, route.discard)
         route.interface = interface
         return True
+
+    def _withdraw(self, route: Route) -> None:
+        self._kernel.delete_route(self._zone, route.destination, route.gateway, route.link, route.discard)
 
     def _interface_towards(self, route: Route) -> str | None:
         gateway = ip_address(route.gateway)

@@ -9,7 +9,7 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from illumos_lab.ip import parse, props, routing_conf, status
+from illumos_lab.ip import ipmp, parse, props, routing_conf, status
 from illumos_lab.ip.boot import boot
 from illumos_lab.ip.conf import IpadmConf
 from illumos_lab.ip.model import (
@@ -27,7 +27,7 @@ from illumos_lab.ip.model import (
 from illumos_lab.ip.routes import Connected, RouteTable
 from illumos_lab.ip.status import IpadmError
 from illumos_lab.kernel import Interface
-from illumos_lab.links import ETHERSTUB, OVERLAY, Link, LinkError
+from illumos_lab.links import Link, LinkError
 
 if TYPE_CHECKING:
     from illumos_lab.host import Host
@@ -74,7 +74,7 @@ class IpStack:
         self.interfaces: dict[str, IpInterface] = {}
         self.addresses: list[Address] = []
         self.props: dict[tuple[str, str], str] = {}
-        self.routes = RouteTable(host.kernel, zone, self.connected)
+        self.routes = RouteTable(host.kernel, zone, self.connected, self.carrier)
         self._next_index = 1
 
     # Boot and halt -------------------------------------------------------------------------------
@@ -128,6 +128,9 @@ class IpStack:
         if interface == LOOPBACK:
             return LOOPBACK_MTU[v4]
         own = self.interfaces[interface].properties.get(("ipv4" if v4 else "ipv6", "mtu"))
+        if self.interfaces[interface].ipmp:
+            below = self.interfaces[interface].members
+            return min((self.mtu(name, v4=v4) for name in below), default=ipmp.EMPTY_MTU[v4])
         link = self.link(interface)
         return int(own) if own else link.mtu if link else 1500
 
@@ -142,6 +145,18 @@ class IpStack:
         """The active address objects of an interface."""
         return [address for address in self.addresses if address.interface == interface]
 
+    def carrier(self, interface: str) -> str:
+        """The link that an interface sends through now: itself, or an active one of an IPMP group."""
+        found = self.interfaces.get(interface)
+        if found is None or not found.ipmp:
+            return interface
+        return next((each.name for each in ipmp.active(self, found)), interface)
+
+    def _carrier_of(self, address: Address) -> str:
+        """The link that has an address; empty while no interface of its group can have it."""
+        interface = self.interfaces.get(address.interface)
+        return address.carrier if interface is not None and interface.ipmp else address.interface
+
     def current(self, address: Address) -> Interface | None:
         """The address that an object has now; for DHCP that of the lease."""
         if address.kind == DHCP:
@@ -153,7 +168,7 @@ class IpStack:
         found = []
         for address in self.addresses:
             current = self.current(address)
-            if current is not None and address.effective:
+            if current is not None and address.effective and self._carrier_of(address):
                 found.append(Connected(current, address.interface))
                 found += [Connected(each, address.interface) for each in self.autoconf(address)]
         return found
@@ -192,8 +207,7 @@ class IpStack:
         Raises:
             IpadmError: it exists, or there is no such link in this stack.
         """
-        if name in self.interfaces or (not temporary and name in self.conf().interfaces):
-            raise IpadmError(status.IF_EXISTS)
+        self._refuse_taken(name)
         self.plumb(name, persistent=not temporary)
         if not temporary:
             conf = self.conf()
@@ -203,6 +217,12 @@ class IpStack:
             except IpadmError:
                 self.unplumb(name)
                 raise
+
+    def _refuse_taken(self, name: str) -> None:
+        if name in self.interfaces:
+            raise IpadmError(status.IF_EXISTS)
+        if name in self.conf().interfaces:
+            raise IpadmError(status.DISABLED_OBJECT)
 
     def plumb(
         self, name: str, *, v4: bool = True, v6: bool = True, persistent: bool = False
@@ -216,21 +236,59 @@ class IpStack:
             interface = IpInterface(name, self._next_index)
         else:
             link = self.link(name)
-            if link is None or link.link_class in (ETHERSTUB, OVERLAY):
+            if link is None and self.zone == "global" and self.host.links.get(name):
+                # A zone has it.
+                raise IpadmError(status.IF_IN_USE)
+            if link is None or not self.host.links.carries_ip(link):
                 raise IpadmError(status.NO_DLPI)
+            if persistent and self.zone == "global" and not link.persistent:
+                raise IpadmError(status.TEMPORARY_OBJECT)
             interface = self.interfaces.get(name) or IpInterface(name, self._next_index, v4=False, v6=False)
         if name not in self.interfaces:
             with _machine():
                 self.host.kernel.plumb(self.zone, name)
-            self._next_index += 1
-            self.interfaces[name] = interface
-            for protocol in ("ipv4", "ipv6"):
-                if self.props.get((protocol, "forwarding")) == "on":
-                    interface.properties[protocol, "forwarding"] = "on"
+            self._appear(interface)
         interface.v4 |= v4
         interface.v6 |= v6
         interface.persistent |= persistent
         return interface
+
+    def plumb_group(
+        self, name: str, group: str, *, v4: bool = True, v6: bool = True, persistent: bool = False
+    ) -> IpInterface:
+        """Make an IPMP interface, with nothing below it yet."""
+        interface = IpInterface(
+            name, self._next_index, v4=v4, v6=v6, persistent=persistent, group=group, ipmp=True
+        )
+        self._appear(interface)
+        return interface
+
+    def _appear(self, interface: IpInterface) -> None:
+        self._next_index += 1
+        self.interfaces[interface.name] = interface
+        for protocol in ("ipv4", "ipv6"):
+            if self.props.get((protocol, "forwarding")) == "on":
+                interface.properties[protocol, "forwarding"] = "on"
+
+    def create_group(self, name: str, *, temporary: bool) -> None:
+        """Make an IPMP interface for both families (``ipadm create-ipmp``).
+
+        Raises:
+            IpadmError: there is an interface of that name.
+        """
+        conf = self.conf()
+        self._refuse_taken(name)
+        if ipmp.find(self, name):
+            raise IpadmError(status.EXISTS)
+        self.plumb_group(name, name, persistent=not temporary)
+        if not temporary:
+            conf.interfaces.append(name)
+            conf.groups[name] = []
+            try:
+                conf.write()
+            except IpadmError:
+                self.unplumb(name)
+                raise
 
     def delete_interface(self, name: str) -> None:
         """Unplumb an interface and forget it, its addresses too (``ipadm delete-if``).
@@ -253,13 +311,23 @@ class IpStack:
             conf.write()
 
     def unplumb(self, name: str) -> None:
-        """Make an interface inactive, with everything on it."""
+        """Make an interface inactive, with everything on it.
+
+        Raises:
+            IpadmError: it is an IPMP interface, and others are below it.
+        """
+        interface = self.interfaces[name]
+        if interface.members:
+            raise IpadmError(status.GROUP_NOT_EMPTY)
+        if interface.underlying:
+            ipmp.leave(self, interface)
         self.routes.forget_interface(name)
         for address in self.on(name):
             self._take_down(address)
             self.addresses.remove(address)
-        with _machine():
-            self.host.kernel.unplumb(self.zone, name)
+        if not interface.ipmp:
+            with _machine():
+                self.host.kernel.unplumb(self.zone, name)
         del self.interfaces[name]
         self.routes.follow_addresses()
 
@@ -274,13 +342,17 @@ class IpStack:
             raise IpadmError(status.IF_EXISTS)
         if name not in conf.interfaces:
             raise IpadmError(status.NO_IF)
-        interface = self.plumb(name, persistent=True)
+        if name in conf.groups:
+            interface = self.plumb_group(name, name, persistent=True)
+        else:
+            interface = self.plumb(name, persistent=True)
         for address in conf.addresses:
             if address.interface == name:
                 self.activate(replace(address, properties=dict(address.properties)))
         for (owner, protocol, prop), value in conf.ifprops.items():
             if owner == name:
                 self._apply_ifprop(interface, protocol, prop, value)
+        ipmp.restore(self, name)
 
     # Addresses -----------------------------------------------------------------------------------
 
@@ -302,6 +374,8 @@ class IpStack:
             raise IpadmError(failure)
         if address.kind == DHCP and any(a.kind == DHCP for a in self.on(address.interface)):
             raise IpadmError(status.EXISTS)
+        if address.kind in (DHCP, ADDRCONF) and address.interface == LOOPBACK:
+            raise IpadmError(status.NOT_SUPPORTED)
         if interface is None and address.interface in conf.interfaces:
             raise IpadmError(status.DISABLED_OBJECT)
         if interface is None:
@@ -320,8 +394,12 @@ class IpStack:
                 self.deactivate(address)
             raise
 
-    def activate(self, address: Address) -> None:
+    def activate(self, address: Address, lif: int | None = None) -> None:
         """Give an interface an address.
+
+        Args:
+            address: the address.
+            lif: number of the logical interface, by default the first free one.
 
         Raises:
             IpadmError: the address is taken, needs another one first, or the machine refuses.
@@ -331,8 +409,13 @@ class IpStack:
             link = self.link(address.interface)
             if link is None:
                 raise IpadmError(status.NO_DLPI)
-            address.address = parse.link_local(link.mac)
+            identifier = address.interface_id
+            own = parse.link_local_with(identifier) if identifier else parse.link_local(link.mac)
+            address.address = own
+            if any(other.kind == ADDRCONF and self._same_ip(other, own) for other in self.on(link.name)):
+                raise IpadmError(status.ADDRCONF_EXISTS)
         new = address.address
+        address.test |= address.kind != DHCP and interface.underlying and bool(address.name)
         if new is not None and address.interface != LOOPBACK:
             if any(self._same_ip(other, new) for other in self.addresses):
                 raise IpadmError(status.ADDR_IN_USE)
@@ -343,7 +426,7 @@ class IpStack:
         interface.v6 |= not address.is_v4
         taken = {a.lif for a in self.on(interface.name) if a.is_v4 == address.is_v4}
         first = 1 if address.zone else 0
-        address.lif = next(n for n in range(first, len(taken) + 2) if n not in taken)
+        address.lif = lif or next(n for n in range(first, len(taken) + 2) if n not in taken)
         self._bring_up(address)
         self.addresses.append(address)
         self.routes.follow_addresses()
@@ -362,25 +445,31 @@ class IpStack:
         )
 
     def _bring_up(self, address: Address) -> None:
+        kernel, interface = self.host.kernel, self.interfaces[address.interface]
         with _machine():
             if address.kind == DHCP:
-                self.host.kernel.start_dhcp_client(self.zone, address.interface)
+                kernel.start_dhcp_client(self.zone, address.interface)
             elif address.address is not None and address.up:
                 address.duplicate = self._is_duplicate(address.interface, address.address)
-                if not address.duplicate:
-                    if address.kind == ADDRCONF:
-                        self.host.kernel.set_autoconf(self.zone, address.interface, True)
-                    self.host.kernel.add_address(self.zone, address.interface, address.address)
+                if interface.ipmp and not address.duplicate:
+                    address.carrier = ipmp.choose(self, interface)
+                link = self._carrier_of(address)
+                if link and not address.duplicate:
+                    if address.kind == ADDRCONF and address.stateless:
+                        identifier = [address.interface_id] if address.interface_id else []
+                        kernel.set_autoconf(self.zone, link, True, *identifier)
+                    kernel.add_address(self.zone, link, address.address)
 
     def _take_down(self, address: Address) -> None:
+        link = self._carrier_of(address)
         with _machine():
             if address.kind == DHCP:
                 self.host.kernel.stop_dhcp_client(self.zone, address.interface)
-            elif address.address is not None and address.effective:
-                self.host.kernel.delete_address(self.zone, address.interface, address.address)
-                if address.kind == ADDRCONF:
-                    self.host.kernel.set_autoconf(self.zone, address.interface, False)
-        address.duplicate = False
+            elif address.address is not None and address.effective and link:
+                self.host.kernel.delete_address(self.zone, link, address.address)
+                if address.kind == ADDRCONF and address.stateless:
+                    self.host.kernel.set_autoconf(self.zone, link, False)
+        address.duplicate, address.carrier = False, ""
 
     def _is_duplicate(self, interface: str, new: Interface) -> bool:
         """Duplicate address detection among the stacks of this host."""
@@ -395,7 +484,7 @@ class IpStack:
 
     def _wire(self, interface: str) -> tuple[str, int] | None:
         """What an interface is on: the lowest link and the VLAN."""
-        link = self.link(interface)
+        link = self.link(self.carrier(interface))
         return (link.over or link.name, link.vid) if link else None
 
     def delete_address(self, interface: str, name: str) -> None:
@@ -440,17 +529,25 @@ class IpStack:
         """
         if any(other is not address and self._same_ip(other, new) for other in self.addresses):
             raise IpadmError(status.ADDR_IN_USE)
-        up = address.up
-        self._take_down(address)
-        # The machine underneath drops routes with the address; illumos keeps those that lead somewhere.
-        address.up = False
-        self.routes.follow_addresses()
-        address.up = up
+        self._set_aside(address)
         # One that was worked out has been replaced by hand.
         address.kind = STATIC if address.kind == ADDRCONF else address.kind
         address.address = new
         self._bring_up(address)
         self.routes.follow_addresses()
+
+    def put_again(self, address: Address) -> None:
+        """Take an address of an IPMP group off its interface, and put it on one that is active."""
+        self._set_aside(address)
+        self._bring_up(address)
+        self.routes.follow_addresses()
+
+    def _set_aside(self, address: Address) -> None:
+        self._take_down(address)
+        # The machine underneath drops routes with the address; illumos keeps those that lead somewhere.
+        up, address.up = address.up, False
+        self.routes.follow_addresses()
+        address.up = up
 
     # Properties ----------------------------------------------------------------------------------
 
@@ -467,7 +564,10 @@ class IpStack:
         if not temporary and not interface.persistent:
             raise IpadmError(status.FROM_GZ if interface.from_gz else status.TEMPORARY_OBJECT)
         if value is not None and not prop.accepts(value, self.possible(interface, prop)):
-            raise IpadmError(status.OUT_OF_RANGE if "-" in prop.possible else status.NO_VALUE)
+            raise IpadmError(status.INVALID_ARGUMENT)
+        if prop.name == "group":
+            self._set_group(interface, value, temporary=temporary)
+            return
         self._apply_ifprop(interface, prop.protocol, prop.name, value)
         if not temporary:
             key = (name, prop.protocol, prop.name)
@@ -476,9 +576,31 @@ class IpStack:
                 conf.ifprops[key] = value
             conf.write()
 
+    def _set_group(self, interface: IpInterface, value: str | None, *, temporary: bool) -> None:
+        if interface.ipmp:
+            raise IpadmError(status.NOT_SUPPORTED)
+        present = ipmp.find(self, interface.group) if interface.group else None
+        if present is not None:
+            ipmp.remove(self, present.name, interface.name, temporary=temporary)
+        if value:
+            owner = ipmp.find(self, value)
+            if owner is None:
+                raise IpadmError(status.NO_OBJECT)
+            ipmp.add(self, owner.name, interface.name, temporary=temporary)
+
+    def ifprop(self, interface: IpInterface, prop: props.Property) -> str:
+        """The value that a property of an interface has now."""
+        if prop.name == "group":
+            return interface.group
+        return interface.properties.get((prop.protocol, prop.name), self.default(interface, prop))
+
     def _apply_ifprop(self, interface: IpInterface, protocol: str, name: str, value: str | None) -> None:
+        if name == "standby":
+            ipmp.set_standby(self, interface, value)
+            return
         if name == "forwarding":
-            self._forward(interface.name, protocol, value == "on")
+            for link in interface.members if interface.ipmp else [interface.name]:
+                self._forward(link, protocol, value == "on")
         interface.properties.pop((protocol, name), None)
         if value is not None:
             interface.properties[protocol, name] = value
@@ -505,7 +627,8 @@ class IpStack:
             IpadmError: a bad value.
         """
         if value is not None and not prop.accepts(value, prop.possible):
-            raise IpadmError(status.OUT_OF_RANGE if "-" in prop.possible else status.NO_VALUE)
+            numeric = prop.ranged and all(each.isdigit() for each in value.split(","))
+            raise IpadmError(status.OUT_OF_RANGE if numeric else status.INVALID_ARGUMENT)
         self.apply_prop(prop.protocol, prop.name, value)
         if not temporary:
             conf = self.conf()
@@ -524,6 +647,13 @@ class IpStack:
             for interface in self.interfaces.values():
                 interface.properties[protocol, name] = value or "off"
             self._forward(None, protocol, value == "on")
+
+    def forward_below(self, group: IpInterface) -> None:
+        """Let the interfaces below an IPMP interface forward as that one does."""
+        for protocol in ("ipv4", "ipv6"):
+            if group.properties.get((protocol, "forwarding")) == "on":
+                for name in group.members:
+                    self._forward(name, protocol, True)
 
     def _forward(self, interface: str | None, protocol: str, on: bool) -> None:
         with _machine():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from illumos_lab.links.model import ETHERSTUB, OVERLAY, PHYS, SIMNET, VLAN, VNIC, Link
+from illumos_lab.links.model import AGGR, BRIDGE, ETHERSTUB, IPTUN, OVERLAY, PHYS, SIMNET, VLAN, VNIC, Link
 from illumos_lab.links.status import DladmError
 from illumos_lab.links.table import LinkError, LinkTable
 
 __all__ = [
+    "AGGR",
+    "BRIDGE",
     "ETHERSTUB",
+    "IPTUN",
     "OVERLAY",
     "PHYS",
     "SIMNET",

@@ -8,7 +8,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 
 from illumos_lab import linkname
 from illumos_lab.links import status
-from illumos_lab.links.model import ETHERSTUB, OVERLAY, PHYS, SIMNET, VLAN, VNIC, Link
+from illumos_lab.links.model import AGGR, ETHERSTUB, IPTUN, OVERLAY, PHYS, SIMNET, VLAN, VNIC, Link
 from illumos_lab.links.status import DladmError
 
 Values = list[str]
@@ -18,8 +18,10 @@ MIN_BANDWIDTH_K = 1200
 MAX_LIST = 32
 """Most entries of allowed-ips and allowed-dhcp-cids."""
 
-_ETHERNET = (PHYS, VNIC, VLAN, SIMNET)
-_ALL = (*_ETHERNET, ETHERSTUB, OVERLAY)
+_ETHERNET = (PHYS, VNIC, VLAN, SIMNET, AGGR)
+_ALL = (*_ETHERNET, ETHERSTUB, OVERLAY, IPTUN)
+_LENDABLE = (*_ETHERNET, IPTUN)
+_SWITCHED = (PHYS, AGGR)
 _ON_OFF = ("off", "on")
 
 
@@ -166,7 +168,18 @@ def _always(text: str) -> Callable[[Link], str]:
 
 def mtu_range(link: Link) -> tuple[int, int]:
     """Least and greatest MTU that the link's class allows."""
-    return {ETHERSTUB: (576, 9000), PHYS: (1500, 9000), VNIC: (576, 9000)}.get(link.link_class, (576, 9000))
+    if link.tunnel is not None:
+        return _TUNNEL_MTU[link.tunnel.kind]
+    return (1500, 9000) if link.link_class in (PHYS, AGGR) else (576, 9000)
+
+
+_DEFAULT_MTU = {ETHERSTUB: 9000, OVERLAY: 1400}
+# The largest packet of the version outside, less its header; the least that the version inside needs.
+_TUNNEL_MTU = {"ipv4": (576, 65515), "ipv6": (1280, 65495), "6to4": (1280, 65515)}
+
+
+def _default_mtu(link: Link) -> int:
+    return mtu_range(link)[1] if link.tunnel else _DEFAULT_MTU.get(link.link_class, 1500)
 
 
 def _mtu_possible(link: Link) -> str:
@@ -176,20 +189,21 @@ def _mtu_possible(link: Link) -> str:
 
 TABLE: tuple[Property, ...] = (
     Property("speed", (PHYS,), settable=False, current=_always("1000"), default=_always("1000")),
-    Property("autopush", _ETHERNET),
-    Property("zone", _ETHERNET, current=lambda link: link.zone),
+    Property("autopush", _LENDABLE),
+    Property("zone", _LENDABLE, current=lambda link: link.zone),
     Property(
         "duplex", (PHYS,), ("half", "full"),
         settable=False, current=_always("full"), default=_always("full"),
     ),
     Property(
-        "state", _ALL, ("up", "down"), settable=False, current=_always("up"), default=_always("up")
+        "state", _ALL, ("up", "down"),
+        settable=False, current=lambda link: link.state, default=_always("up"),
     ),
     Property("adv_autoneg_cap", (PHYS,), ("1", "0"), default=_always("1"), possible=_always("1,0")),
     Property(
         "mtu", _ALL,
         current=lambda link: str(link.mtu),
-        default=lambda link: {ETHERSTUB: "9000", OVERLAY: "1400"}.get(link.link_class, "1500"),
+        default=lambda link: str(_default_mtu(link)),
         possible=_mtu_possible,
     ),
     Property("flowctrl", (PHYS,), ("no", "tx", "rx", "bi"), default=_always("bi")),
@@ -200,11 +214,14 @@ TABLE: tuple[Property, ...] = (
     Property("pool", _ALL),
     Property("pool-effective", _ALL, settable=False),
     Property("priority", _ALL, PRIORITIES, default=_always("high")),
-    Property("tagmode", (PHYS,), ("normal", "vlanonly"), default=_always("vlanonly")),
-    Property("forward", (PHYS,), ("1", "0"), default=_always("1")),
-    Property("default_tag", (PHYS,), check=_number(0, 4094), default=_always("1")),
-    Property("learn_limit", (PHYS,), check=_number(0, 2**32 - 1), default=_always("1000")),
-    Property("learn_decay", (PHYS,), check=_number(0, 2**32 - 1), default=_always("200")),
+    Property("tagmode", _SWITCHED, ("normal", "vlanonly"), default=_always("vlanonly")),
+    Property("forward", _SWITCHED, ("1", "0"), default=_always("1")),
+    Property("default_tag", _SWITCHED, check=_number(0, 4094), default=_always("1")),
+    Property("learn_limit", _SWITCHED, check=_number(0, 2**32 - 1), default=_always("1000")),
+    Property("learn_decay", _SWITCHED, check=_number(0, 2**32 - 1), default=_always("200")),
+    Property(
+        "hoplimit", (IPTUN,), check=_number(1, 255), default=_always("64"), possible=_always("1-255")
+    ),
     Property("protection", _ALL, PROTECTIONS, multiple=True),
     Property("promisc-filtered", (VNIC,), _ON_OFF, default=_always("on")),
     Property("allowed-ips", _ALL, multiple=True, check=_allowed_ips),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 INVALID_ARGUMENT = "invalid argument"
 FAILED = "operation failed"
@@ -16,6 +18,8 @@ DENIED = "permission denied"
 IO_ERROR = "I/O error"
 NOT_PERSISTENT = "change cannot be persistent"
 NOT_TEMPORARY = "change must be persistent"
+INVALID_LINK = "invalid link"
+INVALID_KEY = "invalid key"
 INVALID_MAC = "invalid MAC address"
 BUSY = "link busy"
 INVALID_VID = "invalid VLAN identifier"
@@ -41,6 +45,11 @@ MAXBW_TOO_SMALL = "minimum value for maxbw is 1200K"
 POOL_AND_CPUS = "pool and cpus property are mutually exclusive"
 PORT_NEEDS_TRANSPORT = "local or remote port requires transport"
 MTU_RANGE = "MTU check failed, MTU outside of device's supported range"
+TUNNEL_TYPE_REQUIRED = "IP tunnel type required"
+INVALID_TUNNEL_LOCAL = "invalid local IP tunnel address"
+INVALID_TUNNEL_REMOTE = "invalid remote IP tunnel address"
+ADDRESS_IN_USE = "address already in use"
+OPTION_MISSING = "optional software not installed"
 NOT_AVAILABLE = "can't assign requested address"
 OVER_TEMPORARY = "can't create persistent object on top of temporary object"
 
@@ -74,3 +83,12 @@ class DladmError(Exception):
 def from_oserror(error: OSError) -> DladmError:
     """The status for a refusal of the machine underneath."""
     return DladmError(_BY_ERRNO.get(error.errno or 0, FAILED))
+
+
+@contextmanager
+def machine() -> Iterator[None]:
+    """Turn a refusal of the machine underneath into a status."""
+    try:
+        yield
+    except OSError as error:
+        raise from_oserror(error) from error

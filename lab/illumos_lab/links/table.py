@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -13,10 +12,25 @@ from illumos_lab import linkname
 from illumos_lab.conffile import replace_file
 from illumos_lab.kernel import OverlayTarget
 from illumos_lab.links import overlays, properties, status
+from illumos_lab.links.aggregations import Aggregations
+from illumos_lab.links.bridges import Bridges
 from illumos_lab.links.flows import FlowTable
-from illumos_lab.links.model import ETHERSTUB, ETHERSTUB_MTU, OVERLAY, PHYS, SIMNET, VLAN, VNIC, Link
+from illumos_lab.links.model import (
+    AGGR,
+    BRIDGE,
+    ETHERSTUB,
+    ETHERSTUB_MTU,
+    IPTUN,
+    OVERLAY,
+    PHYS,
+    SIMNET,
+    VLAN,
+    VNIC,
+    Link,
+)
 from illumos_lab.links.properties import Property, Values
-from illumos_lab.links.status import DladmError
+from illumos_lab.links.status import DladmError, machine
+from illumos_lab.links.tunnels import Tunnels
 
 if TYPE_CHECKING:
     from illumos_lab.host import Host
@@ -24,6 +38,10 @@ if TYPE_CHECKING:
 CONF = "/etc/dladm/datalink.conf"
 _HEADER = "# Kept by dlmgmtd. Do not edit.\n"
 DEFAULT_MAC_PREFIX = [0x02, 0x08, 0x20]
+
+_NO_IP = (ETHERSTUB, OVERLAY, BRIDGE)
+_LAYERS = {PHYS: 0, SIMNET: 0, ETHERSTUB: 0, AGGR: 1}
+"""Classes that others stand on, from the lowest up."""
 
 
 class LinkError(Exception):
@@ -48,6 +66,7 @@ class LinkTable:
 
     Attributes:
         flows: the flows over these links.
+        aggregations, bridges, tunnels: what can be done with links of these classes only.
     """
 
     def __init__(self, host: Host) -> None:
@@ -57,6 +76,9 @@ class LinkTable:
         self._next_id = 1
         self._targets: dict[str, dict[str, OverlayTarget]] = {}
         self.flows = FlowTable(host)
+        self.aggregations = Aggregations(self, host)
+        self.bridges = Bridges(self, host)
+        self.tunnels = Tunnels(self, host)
 
     # Reading -------------------------------------------------------------------------------------
 
@@ -79,6 +101,10 @@ class LinkTable:
     def users(self, name: str) -> list[Link]:
         """The active vnics and vlans over a link."""
         return [link for link in self.all() if link.over == name]
+
+    def carries_ip(self, link: Link) -> bool:
+        """An IP interface can stand on a link: it is no switch, and not the port of an aggregation."""
+        return link.link_class not in _NO_IP and self.aggregations.of_port(link.name) is None
 
     # Boot ----------------------------------------------------------------------------------------
 
@@ -112,10 +138,15 @@ class LinkTable:
                 if link.link_class == PHYS:
                     self._boot_physical(link)
                 else:
-                    self._boot_virtual(link)
+                    link.linkid = self._take_id()
+                    self._records[link.name] = link
+        for record in sorted(self.all_records(), key=lambda link: _LAYERS.get(link.link_class, 2)):
+            if record.link_class != PHYS:
+                self._boot_virtual(record)
         for link in self.all():
             if link.peer and link.peer in self._active and link.name < link.peer:
-                self._host.kernel.pair_simnets(link.name, link.peer)
+                self._host.kernel.connect(link.name, (link.peer,))
+        self.bridges.follow()
         self.flows.boot()
 
     def _boot_physical(self, record: Link) -> None:
@@ -132,13 +163,14 @@ class LinkTable:
         self._records[link.name] = link
 
     def _boot_virtual(self, record: Link) -> None:
-        record.linkid = self._take_id()
-        self._records[record.name] = record
         if record.over and record.over not in self._active:
+            return
+        if record.aggregation is not None and not set(record.ports) & self._active.keys():
             return
         if record.link_class == OVERLAY and not self._host.smf.enabled("global", overlays.VARPD):
             return
         link = replace(record, properties=_active_properties(record))
+        self.aggregations.settle(link)
         try:
             self._realise(link)
             self._active[link.name] = link
@@ -148,6 +180,35 @@ class LinkTable:
             return
 
     # Making and removing -------------------------------------------------------------------------
+
+    def add(self, link: Link, *, temporary: bool) -> None:
+        """Make a link that is whole.
+
+        Raises:
+            DladmError: the name is taken or malformed, or the machine refuses.
+        """
+        if not linkname.valid(link.name):
+            raise DladmError(status.INVALID_ARGUMENT)
+        self._create(link, temporary)
+
+    def change(self, name: str, update: Callable[[Link], None], *, temporary: bool) -> None:
+        """Change an active link, and unless ``temporary`` its record.
+
+        Raises:
+            DladmError: the configuration cannot be written; nothing has changed then.
+        """
+        targets = [self._active[name]] if name in self._active else []
+        if not temporary and name in self._records:
+            targets.append(self._records[name])
+        before = [dict(vars(target)) for target in targets]
+        for target in targets:
+            update(target)
+        try:
+            self._write()
+        except DladmError:
+            for target, values in zip(targets, before, strict=True):
+                vars(target).update(values)
+            raise
 
     def create_etherstub(self, name: str, *, temporary: bool) -> None:
         """Make a virtual switch.
@@ -171,7 +232,7 @@ class LinkTable:
 
     def set_overlay_target(self, link: Link, target: OverlayTarget) -> None:
         """Change what an overlay knows of a receiver, until it is made anew or forgets."""
-        with _machine():
+        with machine():
             self._host.kernel.set_overlay_target(link.name, target)
         self._targets[link.name][target.mac] = target
 
@@ -275,10 +336,14 @@ class LinkTable:
     def _check_lower(self, lower: Link, link: Link, temporary: bool) -> None:
         if link.name in self._active or link.name in self._records:
             raise DladmError(status.EXISTS)
-        if lower.link_class in (VNIC, VLAN) or (link.link_class == VLAN and lower.link_class == ETHERSTUB):
+        if lower.link_class in (VNIC, VLAN, BRIDGE) or (
+            link.link_class == VLAN and lower.link_class == ETHERSTUB
+        ):
             raise DladmError(status.INVALID_ARGUMENT)
-        if lower.link_class == SIMNET and lower.media != "Ethernet":
+        if lower.link_class == IPTUN or (lower.link_class == SIMNET and lower.media != "Ethernet"):
             raise DladmError(status.NOT_SUPPORTED)
+        if self.aggregations.of_port(lower.name) is not None:
+            raise DladmError(status.BUSY)
         if not temporary and not lower.persistent:
             raise DladmError(status.OVER_TEMPORARY)
 
@@ -300,14 +365,18 @@ class LinkTable:
                 raise
 
     def _realise(self, link: Link) -> None:
-        with _machine():
-            if link.link_class == ETHERSTUB:
+        with machine():
+            if link.link_class in (ETHERSTUB, BRIDGE):
                 self._host.kernel.create_etherstub(link.name, link.mtu)
             elif link.link_class == OVERLAY:
                 self._realise_overlay(link)
-            elif link.link_class == SIMNET:
-                # A card whose other end is not connected is a switch of its own.
-                self._host.kernel.create_etherstub(link.name, link.mtu)
+            elif link.link_class in (SIMNET, AGGR):
+                self._host.kernel.create_card(link.name, link.mac, link.mtu)
+                # The lab's Linux has no bonding: one port of an aggregation carries all.
+                self._host.kernel.connect(link.name, link.ports[:1])
+            elif link.link_class == IPTUN:
+                self._host.kernel.create_tunnel(link.name, link.mac, link.mtu)
+                self.tunnels.follow(link)
             else:
                 self._host.kernel.create_vnic(link.name, link.over, link.mac, link.vid, link.mtu)
 
@@ -327,13 +396,13 @@ class LinkTable:
         if link is None and (temporary or name not in self._records):
             raise DladmError(status.NOT_FOUND)
         if link is not None:
-            if self._in_use(link) or self.users(name):
+            if self.in_use(link) or self.users(name) or link.bridge:
                 raise DladmError(status.BUSY)
             if link.peer:
                 self.pair(name, "", temporary=temporary)
             if self.flows.over(name):
                 raise DladmError(status.HAS_FLOWS)
-            with _machine():
+            with machine():
                 self._host.kernel.delete_link(name)
             del self._active[name]
             self._targets.pop(name, None)
@@ -354,9 +423,9 @@ class LinkTable:
             raise DladmError(status.INVALID_ARGUMENT)
         if new in self._active or new in self._records:
             raise DladmError(status.EXISTS)
-        if self._in_use(link):
+        if self.in_use(link) or link.link_class == BRIDGE:
             raise DladmError(status.BUSY)
-        with _machine():
+        with machine():
             self._host.kernel.rename_link(old, new)
         for links in (self._active, self._records):
             if old in links:
@@ -369,6 +438,7 @@ class LinkTable:
                     other.over = new
                 if other.peer == old:
                     other.peer = new
+        self.bridges.follow()
         self._write()
 
     def pair(self, name: str, peer: str, *, temporary: bool) -> None:
@@ -381,18 +451,20 @@ class LinkTable:
             if peer and name in links and peer in links:
                 links[name].peer, links[peer].peer = peer, name
         if peer:
-            with _machine():
-                self._host.kernel.pair_simnets(name, peer)
+            with machine():
+                self._host.kernel.connect(name, (peer,))
+        self.bridges.follow()
         self._write()
 
     def _separate(self, link: Link, *, active: bool) -> None:
         if active and link.peer:
-            with _machine():
-                self._host.kernel.pair_simnets(link.name, "")
+            with machine():
+                self._host.kernel.connect(link.name, ())
         link.peer = ""
 
-    def _in_use(self, link: Link) -> bool:
-        if link.zone:
+    def in_use(self, link: Link) -> bool:
+        """A zone has a link, an IP interface is on it, or it is the port of an aggregation."""
+        if link.zone or self.aggregations.of_port(link.name) is not None:
             return True
         stack = self._host.stacks.get("global")
         return stack is not None and stack.is_plumbed(link.name)
@@ -463,6 +535,8 @@ class LinkTable:
             raise DladmError(status.BUSY)
         if zone != (link.zone or "global"):
             self._check_idle(link)
+            if self.aggregations.of_port(link.name) is not None:
+                raise DladmError(status.BUSY)
         self._move(link, "" if zone == "global" else zone)
 
     def _check_idle(self, link: Link) -> None:
@@ -486,11 +560,12 @@ class LinkTable:
             raise DladmError(status.MTU_RANGE)
         if mtu != link.mtu:
             # Drivers of real cards take a new MTU only while nothing is plumbed on them.
-            if link.link_class == PHYS and self._in_use(link):
+            if link.link_class in (PHYS, AGGR) and self.in_use(link):
                 raise DladmError(status.BUSY)
-            with _machine():
-                self._host.kernel.set_mtu(link.name, mtu)
-            link.mtu = mtu
+            with machine():
+                for each in (self._active[name] for name in (*link.ports, link.name)):
+                    self._host.kernel.set_mtu(each.name, mtu)
+                    each.mtu = mtu
         if not temporary:
             record = self._records[link.name]
             record.mtu = mtu
@@ -501,13 +576,13 @@ class LinkTable:
         if name in ("protection", "allowed-ips"):
             self._apply_protection(link)
         elif name == "maxbw" and link.link_class not in (ETHERSTUB, OVERLAY):
-            with _machine():
+            with machine():
                 self._host.kernel.set_bandwidth(link.name, int(link.properties.get(name, ["0"])[0]))
 
     def _apply_protection(self, link: Link) -> None:
         if link.link_class == ETHERSTUB:
             return
-        with _machine():
+        with machine():
             self._host.kernel.set_protection(
                 link.name,
                 frozenset(link.properties.get("protection", ())),
@@ -530,7 +605,7 @@ class LinkTable:
             raise LinkError(f"WARNING: skipping network interface '{name}': {status.NOT_FOUND}")
         if link.zone and link.zone != zone:
             raise LinkError(f"WARNING: unable to add network interface '{name}': {status.BUSY}")
-        if not link.zone and self._in_use(link):
+        if not link.zone and self.in_use(link):
             raise LinkError(
                 f"WARNING: skipping network interface '{name}' which is used in the global zone"
             )
@@ -570,7 +645,7 @@ class LinkTable:
 
     def _move(self, link: Link, zone: str) -> None:
         if link.zone != zone:
-            with _machine():
+            with machine():
                 self._host.kernel.move_link(link.name, zone or "global")
             link.zone = zone
 
@@ -582,19 +657,10 @@ class LinkTable:
 
     def _write(self) -> None:
         lines = [json.dumps(link.record()) + "\n" for link in self.all_records()]
-        with _machine():
+        with machine():
             replace_file(self._host.path("global", CONF), _HEADER + "".join(lines))
 
 
 def _active_properties(record: Link) -> dict[str, Values]:
     """The properties that a record gives its link at boot; the MTU is a field of its own."""
     return {name: list(values) for name, values in record.properties.items() if name != "mtu"}
-
-
-@contextmanager
-def _machine() -> Iterator[None]:
-    """Turn a refusal of the machine underneath into a link status."""
-    try:
-        yield
-    except OSError as error:
-        raise status.from_oserror(error) from error

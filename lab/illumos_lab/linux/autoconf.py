@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from ipaddress import IPv6Address, IPv6Interface
 from pathlib import Path
 
@@ -32,6 +33,15 @@ def routers(netns: Netns, interface: str) -> tuple[str, ...]:
         if is_default and name == interface and int(flags, 16) & _FROM_ADVERTISEMENT:
             found.append(str(_address(gateway)))
     return tuple(found)
+
+
+def use_identifier(netns: Netns, interface: str, identifier: str) -> None:
+    """Let the addresses from advertisements end in an interface identifier; ``::`` for the link's own.
+
+    An interface that does not listen to advertisements, as that of a router, has no use for it.
+    """
+    with contextlib.suppress(OSError):
+        netns.run(["ip", "token", "set", identifier, "dev", interface])
 
 
 def forget(netns: Netns, interface: str) -> None:

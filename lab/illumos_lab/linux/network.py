@@ -13,20 +13,24 @@ import contextlib
 import itertools
 import re
 import threading
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from ipaddress import IPv4Interface, ip_address
+from ipaddress import IPv4Address, IPv4Interface, ip_address
 
 from illumos_lab.kernel import (
     Advertisement,
     Interface,
+    IpAddress,
     NatRule,
     NatSession,
+    Neighbour,
     Network,
     OverlayTarget,
     PacketRule,
+    Socket,
 )
-from illumos_lab.linux import arp, autoconf, conntrack, nft
+from illumos_lab.linux import arp, autoconf, conntrack, neighbours, nft, sockets
 from illumos_lab.linux.dhcp_client import DhcpClient, Lease
 from illumos_lab.linux.netns import Netns
 from illumos_lab.linux.router_advertisement import RouterAdvertiser
@@ -71,6 +75,14 @@ _FIRST_INDEX = 1000
 _INDEXES_PER_HOST = 1_000_000
 
 _LEAST_BURST = 32768
+
+JOINT_MTU = 9000
+"""Largest frame between two switches."""
+
+TUNNEL_PORT = 4
+"""UDP port that stands for the protocol IP in IP between two hosts."""
+
+_TUNNEL_MTU = 1400
 
 
 @dataclass
@@ -118,15 +130,13 @@ class _Switch:
     """The bridges of an etherstub or physical link, by VLAN identifier (0 is untagged).
 
     Attributes:
-        tunnel: the device that carries an overlay to other hosts.
-        joint: the port that connects a simnet to its peer.
+        tunnel: the device that carries an overlay or an IP tunnel to other hosts.
     """
 
     mtu: int
     physical: bool
     bridges: dict[int, str] = field(default_factory=dict)
     tunnel: str = ""
-    joint: str = ""
 
 
 class LinuxKernel:
@@ -146,6 +156,8 @@ class LinuxKernel:
         self._stacks: dict[str, _Stack] = {}
         self._switches: dict[str, _Switch] = {}
         self._links: dict[str, _Link] = {}
+        # Ports between the switches of two links, by VLAN identifier; the first of them asked for it.
+        self._joints: dict[tuple[str, str], dict[int, str]] = {}
         self._protection: dict[str, nft.Protection] = {}
         self._dhcp: dict[tuple[str, str], DhcpClient] = {}
         self._advertisers: dict[tuple[str, str], RouterAdvertiser] = {}
@@ -189,16 +201,9 @@ class LinuxKernel:
 
     def _link(self, name: str) -> _Link:
         link = self._links.get(name)
-        if link is not None:
-            return link
-        switch = self._switches.get(name)
-        if switch is None:
+        if link is None:
             raise FileNotFoundError(2, "no such link", name)
-        # A switch that is used as an interface (a simnet) gets its own port on itself.
-        number = next(self._numbers)
-        mac = f"2:8:20:{number >> 16 & 255:x}:{number >> 8 & 255:x}:{number & 255:x}"
-        self._create_port(name, name, mac, 0, switch.mtu)
-        return self._links[name]
+        return link
 
     # Datalinks -----------------------------------------------------------------------------------
     def create_physical(self, name: str, mac: str, mtu: int) -> None:
@@ -255,24 +260,80 @@ class LinuxKernel:
         if target.ip:
             self._fabric.ip(f"neigh replace {target.ip} lladdr {mac} dev {tunnel} nud permanent")
 
-    def pair_simnets(self, name: str, peer: str) -> None:
+    def create_card(self, name: str, mac: str, mtu: int) -> None:
+        with self._lock:
+            self._switches[name] = _Switch(mtu, physical=False)
+            self._create_port(name, name, mac, 0, mtu)
+
+    def set_mac(self, name: str, mac: str) -> None:
+        with self._lock:
+            link = self._link(name)
+            link.mac = pad_mac(mac)
+            stack = self._stack(link.zone)
+            stack.netns.ip(f"link set {link.linux_name} address {link.mac}")
+            for address, interface in stack.addresses.items():
+                if interface == link.linux_name and "." in address:
+                    arp.announce(stack.netns, interface, link.mac, IPv4Address(address))
+
+    def connect(self, name: str, others: tuple[str, ...]) -> None:
+        with self._lock:
+            self._separate(name, kept=others)
+            for other in others:
+                key = (name, other)
+                if key not in self._joints:
+                    self._joints[key] = {}
+                    for vid in self._switches[name].bridges.keys() | self._switches[other].bridges.keys():
+                        self._join(key, vid)
+
+    def _join(self, key: tuple[str, str], vid: int) -> None:
+        ends = [self._bridge(each, vid) for each in key]
+        # A bridge that was missing has been joined as it was made.
+        if vid in self._joints[key]:
+            return
+        joint = self._joints[key][vid] = f"j{next(self._numbers)}"
+        self._fabric.ip(
+            f"link add {joint} mtu {JOINT_MTU} type veth peer name {_far(joint)} mtu {JOINT_MTU}",
+            f"link set {joint} master {ends[0]} up",
+            f"link set {_far(joint)} master {ends[1]} up",
+        )
+        self._fabric.await_running(joint)
+        self._fabric.await_running(_far(joint))
+
+    def _separate(self, name: str, kept: tuple[str, ...] = ()) -> None:
+        for key in [key for key in self._joints if key[0] == name and key[1] not in kept]:
+            self._fabric.ip(*(f"link del {joint}" for joint in self._joints.pop(key).values()))
+
+    def learned(self, name: str) -> tuple[tuple[str, str], ...]:
+        with self._lock:
+            bridge = self._bridge(name, 0)
+            joints = {joints[0]: key[1] for key, joints in self._joints.items() if key[0] == name}
+            lines = self._fabric.run(["bridge", "fdb", "show", "br", bridge]).splitlines()
+            found = [line.split() for line in lines if "permanent" not in line and "self" not in line]
+            return tuple((_short_mac(words[0]), joints[words[2]]) for words in found if words[2] in joints)
+
+    def create_tunnel(self, name: str, mac: str, mtu: int) -> None:
+        with self._lock:
+            self._switches[name] = _Switch(_TUNNEL_MTU, physical=False)
+            self._create_port(name, name, mac, 0, _TUNNEL_MTU)
+
+    def set_tunnel(self, name: str, local: str, remote: str) -> None:
         with self._lock:
             switch = self._switches[name]
-            if not peer:
-                ends = (switch.joint, _far(switch.joint))
-                if switch.joint:
-                    self._fabric.ip(f"link del {switch.joint}")
-                for other in self._switches.values():
-                    if other.joint in ends:
-                        other.joint = ""
+            if switch.tunnel:
+                self._fabric.ip(f"link del {switch.tunnel}")
+                switch.tunnel = ""
+            if not (local and remote):
                 return
-            joint = f"j{next(self._numbers)}"
-            self._fabric.ip(
-                f"link add {joint} type veth peer name {_far(joint)}",
-                f"link set {joint} master {self._bridge(name, 0)} up",
-                f"link set {_far(joint)} master {self._bridge(peer, 0)} up",
+            tunnel = f"x{next(self._numbers)}"
+            # Both ends work out the same identifier.
+            vnetid = zlib.crc32(" ".join(sorted((local, remote))).encode()) & 0xFFFFFF
+            self._stacks["global"].netns.ip(
+                f"link add {tunnel} mtu {_TUNNEL_MTU} type vxlan id {vnetid} local {local} remote {remote}"
+                f" dstport {TUNNEL_PORT}",
+                f"link set {tunnel} netns {self._fabric.path}",
             )
-            switch.joint, self._switches[peer].joint = joint, _far(joint)
+            switch.tunnel = tunnel
+            self._fabric.ip(f"link set {tunnel} master {self._bridge(name, 0)} up")
 
     def create_vnic(self, name: str, over: str, mac: str, vid: int, mtu: int) -> None:
         with self._lock:
@@ -313,6 +374,8 @@ class LinuxKernel:
         if switch.physical:
             self._connect_to_wire(bridge, vid, switch.mtu)
         switch.bridges[vid] = bridge
+        for key in [key for key in self._joints if over in key]:
+            self._join(key, vid)
         return bridge
 
     def _connect_to_wire(self, bridge: str, vid: int, mtu: int) -> None:
@@ -342,8 +405,9 @@ class LinuxKernel:
             if link is not None:
                 self._unprotect(link)
                 self._fabric.ip(f"link del {link.port}")
-            if name in self._switches:
-                self.pair_simnets(name, "")
+            for one, other in [key for key in self._joints if name in key]:
+                kept = tuple(last for first, last in self._joints if first == one and last != other)
+                self._separate(one, kept)
             switch = self._switches.pop(name, None)
             if switch is not None:
                 devices = [*([switch.tunnel] if switch.tunnel else []), *switch.bridges.values()]
@@ -353,6 +417,9 @@ class LinuxKernel:
         with self._lock:
             if old in self._switches:
                 self._switches[new] = self._switches.pop(old)
+            for one, other in [key for key in self._joints if old in key]:
+                key = (new if one == old else one, new if other == old else other)
+                self._joints[key] = self._joints.pop((one, other))
             if old not in self._links:
                 return
             link = self._links.pop(old)
@@ -473,18 +540,39 @@ class LinuxKernel:
         stack.addresses.pop(str(address.ip), None)
         stack.netns.ip(f"addr del {address} dev {self.linux_name(link)}")
 
-    def add_route(self, zone: str, destination: Network, gateway: str, link: str | None = None) -> None:
+    def add_route(
+        self, zone: str, destination: Network, gateway: str, link: str | None = None, discard: str = ""
+    ) -> None:
         # illumos lets several routes to one destination stand side by side.
-        self._stack(zone).netns.ip(f"route append {self._route(zone, destination, gateway, link)}")
+        route = self._route(zone, destination, gateway, link, discard)
+        self._stack(zone).netns.ip(f"route append {route}")
 
-    def delete_route(self, zone: str, destination: Network, gateway: str, link: str | None = None) -> None:
-        self._stack(zone).netns.ip(f"route del {self._route(zone, destination, gateway, link)}")
+    def delete_route(
+        self, zone: str, destination: Network, gateway: str, link: str | None = None, discard: str = ""
+    ) -> None:
+        self._stack(zone).netns.ip(f"route del {self._route(zone, destination, gateway, link, discard)}")
 
-    def _route(self, zone: str, destination: Network, gateway: str, link: str | None) -> str:
+    def _route(self, zone: str, destination: Network, gateway: str, link: str | None, discard: str) -> str:
+        if discard:
+            return f"{'unreachable' if discard == 'reject' else 'blackhole'} {destination}"
         own = self._stack(zone).addresses.get(str(ip_address(gateway)))
         if own is not None:
             return f"{destination} dev {own}"
         return f"{destination} via {gateway}" + (f" dev {self.linux_name(link)}" if link else "")
+
+    def sockets(self, zone: str) -> tuple[Socket, ...]:
+        return sockets.read(self._stack(zone).netns)
+
+    def neighbours(self, zone: str) -> tuple[Neighbour, ...]:
+        stack = self._stack(zone)
+        links = {linux: link for link, linux in self._linux_names(stack).items()}
+        return neighbours.read(stack.netns, links)
+
+    def put_neighbour(self, zone: str, link: str, address: IpAddress, mac: str, static: bool) -> None:
+        neighbours.put(self._stack(zone).netns, self.linux_name(link), address, mac, static)
+
+    def forget_neighbour(self, zone: str, link: str, address: IpAddress) -> None:
+        neighbours.forget(self._stack(zone).netns, self.linux_name(link), address)
 
     def set_forwarding(self, zone: str, link: str | None, on: bool, version: int = 4) -> None:
         with self._lock:
@@ -508,9 +596,11 @@ class LinuxKernel:
         stack.netns.nft(nft.forward_table(on[4], on[6]))
 
     # IPv6 autoconfiguration ----------------------------------------------------------------------
-    def set_autoconf(self, zone: str, link: str, on: bool) -> None:
+    def set_autoconf(self, zone: str, link: str, on: bool, identifier: str = "") -> None:
         name = self.linux_name(link)
         switch = "1" if on else "0"
+        if not on:
+            autoconf.use_identifier(self._stack(zone).netns, name, "::")
         self._stack(zone).netns.sysctl(
             {
                 f"ipv6/conf/{name}/accept_ra": switch,
@@ -522,6 +612,8 @@ class LinuxKernel:
         )
         if not on:
             autoconf.forget(self._stack(zone).netns, name)
+        elif identifier:
+            autoconf.use_identifier(self._stack(zone).netns, name, identifier)
 
     def autoconf_addresses(self, zone: str, link: str) -> tuple[Interface, ...]:
         return autoconf.addresses(self._stack(zone).netns, self.linux_name(link))
@@ -691,8 +783,13 @@ def _limit(netns: Netns, interface: str, kilobits: int) -> None:
 
 
 def _far(joint: str) -> str:
-    """The other end of a connection between two simnets."""
-    return joint.removeprefix("k") if joint.startswith("k") else f"k{joint}"
+    """The other end of a connection between two switches."""
+    return f"k{joint}"
+
+
+def _short_mac(mac: str) -> str:
+    """A MAC address as illumos prints it."""
+    return ":".join(f"{int(octet, 16):x}" for octet in mac.split(":"))
 
 
 def pad_mac(mac: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from illumos_lab.commands.dladm import create, linkprop, overlay, show
+from illumos_lab.commands.dladm import aggr, bridge, create, iptun, linkprop, overlay, show
 from illumos_lab.commands.dladm.call import Call, Fatal, UsageError
 from illumos_lab.deferred import deferred_output
 from illumos_lab.host import Host
@@ -15,6 +15,14 @@ SUBCOMMANDS: dict[str, Callable[[Call], int]] = {
     "rename-link": create.rename_link,
     "show-link": show.show_link,
     "show-phys": show.show_phys,
+    "show-linkmap": show.show_linkmap,
+    "show-ether": show.show_ether,
+    "create-aggr": aggr.create_aggr,
+    "delete-aggr": aggr.delete_aggr,
+    "add-aggr": aggr.add_aggr,
+    "remove-aggr": aggr.remove_aggr,
+    "modify-aggr": aggr.modify_aggr,
+    "show-aggr": aggr.show_aggr,
     "set-linkprop": linkprop.set_linkprop,
     "reset-linkprop": linkprop.reset_linkprop,
     "show-linkprop": linkprop.show_linkprop,
@@ -31,6 +39,16 @@ SUBCOMMANDS: dict[str, Callable[[Call], int]] = {
     "modify-simnet": create.modify_simnet,
     "delete-simnet": create.delete_simnet,
     "show-simnet": create.show_simnet,
+    "create-iptun": iptun.create_iptun,
+    "delete-iptun": iptun.delete_iptun,
+    "modify-iptun": iptun.modify_iptun,
+    "show-iptun": iptun.show_iptun,
+    "create-bridge": bridge.create_bridge,
+    "modify-bridge": bridge.modify_bridge,
+    "delete-bridge": bridge.delete_bridge,
+    "add-bridge": bridge.add_bridge,
+    "remove-bridge": bridge.remove_bridge,
+    "show-bridge": bridge.show_bridge,
     "create-overlay": overlay.create_overlay,
     "delete-overlay": overlay.delete_overlay,
     "modify-overlay": overlay.modify_overlay,
@@ -39,20 +57,18 @@ SUBCOMMANDS: dict[str, Callable[[Call], int]] = {
 """What the lab emulates."""
 
 _NOT_EMULATED_TEXT = """
-delete-phys init-phys show-ether show-linkmap show-attr show-dev show-usage
-create-aggr delete-aggr add-aggr remove-aggr modify-aggr show-aggr up-aggr
-create-bridge modify-bridge delete-bridge add-bridge remove-bridge show-bridge
+delete-phys init-phys show-attr show-dev show-usage
+up-aggr up-iptun down-iptun
 scan-wifi connect-wifi disconnect-wifi show-wifi
 create-secobj delete-secobj show-secobj init-secobj
 create-part delete-part show-part up-part show-ib
-create-iptun modify-iptun delete-iptun show-iptun up-iptun down-iptun
 up-overlay
 init-linkprop up-vlan up-vnic up-simnet
 """
 NOT_EMULATED = frozenset(_NOT_EMULATED_TEXT.split())
 """What illumos has besides."""
 
-_INTERNAL = frozenset({"modify-simnet", "create-simnet", "delete-simnet", "show-simnet"})
+_INTERNAL = frozenset({"modify-simnet", "create-simnet", "delete-simnet", "show-simnet", "show-linkmap"})
 
 
 def main(host: Host, run: Invocation) -> int:

@@ -244,39 +244,60 @@ def _vnic_row(call: Call, link: Link, persistent: bool) -> dict[str, str]:
 
 
 def create_vlan(call: Call) -> int:
-    """dladm create-vlan [-f] [-t] [-R root-dir] -l LINK -v VID [NAME]"""
-    options = call.options(":ftR:l:v:", once="lv")
+    """dladm create-vlan [-f] [-t] [-R root-dir] -l LINK -v VID [-p prop=val,...] [NAME]"""
+    options = call.options(":ftR:l:v:p:", once="lv")
     vid = parse_vid(options.get("v") or "") if "v" in options else None
     over = options.get("l")
     if vid is None or over is None:
         raise UsageError
-    lower = call.find(over)
-    name = options.operand()
-    if name is not None:
-        if linkname.too_long(name):
-            raise Fatal("vlan name too long")
-        call.checked_name(name)
-    if lower is None:
-        raise Fatal(f"invalid link name '{over}'")
-    if name is None:
-        driver, number = linkname.split(lower.device or over)
-        name = f"{driver}{vid * 1000 + number}"
+    if len(text := ",".join(options.all("p"))) >= MAX_PROPERTY_LIST:
+        raise Fatal(f"property list too long '{text}'")
+    name = options.operand() or _vlan_name(over, vid)
+    if linkname.too_long(name):
+        raise Fatal(f"vlan name too long '{name}'")
     if call.deferred(options):
         return 0
+    if call.find(over) is None:
+        raise Fatal(f"invalid link name '{over}'")
+    try:
+        wanted = properties.parse_list(text) if text else []
+    except ValueError as error:
+        raise Fatal("invalid vlan property") from error
+    temporary = "t" in options
     try:
         call.require_privilege()
-        call.links.create_vlan(name, over, vid, temporary="t" in options)
+        if not linkname.valid(name):
+            raise DladmError(status.INVALID_ARGUMENT)
+        call.links.create_vlan(name, over, vid, temporary=temporary)
+        _set_initial(call, name, wanted, temporary)
     except DladmError as error:
+        if error.status == status.NOT_SUPPORTED:
+            raise Fatal(
+                f"VLAN over '{over}' may require lowered MTU; must use -f (see dladm(8))"
+            ) from error
         if error.status == status.BUSY:
             raise Fatal(f"VLAN over '{over}' may not use default_tag ID (see dladm(8))") from error
         _fail("create operation failed", error)
     return 0
 
 
+def _vlan_name(over: str, vid: int) -> str:
+    """The name of a VLAN that was given none."""
+    if not linkname.valid(over) or linkname.split(over)[1] >= 1000:
+        raise Fatal(f"invalid link name '{over}'")
+    stem, number = linkname.split(over)
+    return f"{stem}{vid * 1000 + number}"
+
+
 def delete_vlan(call: Call) -> int:
     """dladm delete-vlan [-t] [-R root-dir] NAME"""
     options = call.options(":tR:")
-    link = _existing(call, options)
+    name = options.required_operand()
+    if call.deferred(options):
+        return 0
+    link = call.find(name) or call.find_record(name)
+    if link is None:
+        raise Fatal(f"delete operation failed: {status.NOT_FOUND}")
     if link.link_class != VLAN:
         raise Fatal(f"delete operation failed: {status.INVALID_ARGUMENT}")
     return _delete(call, options, link, "delete operation failed")
@@ -287,9 +308,11 @@ def show_vlan(call: Call) -> int:
     options = call.options(":pPo:", once="pP")
     name = options.operand()
     links = _of_class_or_all(call, "P" in options, name)
-    if name is not None and (not links or links[0].link_class != VLAN):
-        failure = status.INVALID_ARGUMENT if links else status.NOT_FOUND
-        raise Fatal(f"invalid vlan link '{name}': {failure}")
+    if name is not None:
+        if call.find(name) is None and call.find_record(name) is None:
+            raise Fatal(f"link {name} is not valid: {status.NOT_FOUND}")
+        if not links or links[0].link_class != VLAN:
+            raise Fatal(f"failed to show vlan {name}: {status.NOT_FOUND}")
     output = call.output(VLAN_FIELDS, options)
     for link in links:
         if link.link_class == VLAN:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from illumos_lab.commands.ipadm import addresses, interfaces, properties
+from illumos_lab.commands.ipadm import addresses, groups, interfaces, properties
 from illumos_lab.commands.ipadm.call import Call, Fatal
 from illumos_lab.deferred import deferred_output
 from illumos_lab.host import Host
@@ -17,6 +17,10 @@ SUBCOMMANDS: dict[str, Callable[[Call], int]] = {
     "create-ip": interfaces.create_if,
     "delete-if": interfaces.delete_if,
     "delete-ip": interfaces.delete_if,
+    "create-ipmp": groups.create_ipmp,
+    "delete-ipmp": groups.delete_ipmp,
+    "add-ipmp": groups.add_ipmp,
+    "remove-ipmp": groups.remove_ipmp,
     "enable-if": interfaces.enable_if,
     "disable-if": interfaces.disable_if,
     "show-if": interfaces.show_if,
@@ -40,9 +44,6 @@ SUBCOMMANDS: dict[str, Callable[[Call], int]] = {
 }
 """What the lab emulates."""
 
-NOT_EMULATED = frozenset({"create-ipmp", "delete-ipmp", "add-ipmp", "remove-ipmp"})
-"""What illumos has besides."""
-
 _POLL_SECONDS = 0.1
 
 
@@ -52,9 +53,6 @@ def main(host: Host, run: Invocation) -> int:
     if subcommand == "help":
         run.err(_usage())
         return 0
-    if subcommand in NOT_EMULATED:
-        run.err(f"{run.name}: {subcommand}: not emulated by the lab\n")
-        return 1
     function = SUBCOMMANDS.get(subcommand)
     if function is None:
         run.err(f"{run.name}: unknown subcommand '{subcommand}'\n{_usage()}")
@@ -73,7 +71,7 @@ def main(host: Host, run: Invocation) -> int:
 
 def _await_lease(call: Call) -> None:
     """Wait for the lease that create-addr asked for; without one it only warns."""
-    if call.await_lease is None:
+    if call.await_lease is None or not call.await_lease[1]:
         return
     address, seconds = call.await_lease
     deadline = time.monotonic() + seconds

@@ -19,6 +19,7 @@ from illumos_lab.ip.model import (
     Address,
     show_address,
 )
+from illumos_lab.kernel import Interface
 from illumos_lab.ofmt import fields
 
 ADDR_FIELDS = fields(
@@ -43,21 +44,21 @@ def _fail(text: str, error: IpadmError) -> NoReturn:
 
 
 def create_addr(call: Call) -> int:
-    """create-addr [-t] -T static [-d] -a{local|remote=}addr[/prefixlen] addrobj
-    create-addr [-t] -T dhcp [-w seconds | forever] [-1] [-h hostname] addrobj
-    create-addr [-t] -T addrconf [-i interface-id] [-p stateful=yes|no,...] addrobj"""
+    """create-addr [-t] -T static [-d] -a{local|remote}=addr[/prefixlen] <addrobj>
+    create-addr [-t] -T dhcp [-w <seconds> | forever] [-1] [-h <hostname>] <addrobj>
+    create-addr [-t] -T addrconf [-i interface-id] [-p {stateful|stateless}={yes|no}] <addrobj>"""
     options = call.options(":tT:a:dw:1h:i:p:")
-    addrobj = call.operand(options)
     kind = options.get("T")
-    if kind is None:
-        call.usage()
+    if kind is None or len(options.operands) != 1:
+        raise Fatal(f"Invalid arguments\nusage: {call.usage_text}")
+    addrobj = options.operands[0]
+    interface, _, name = addrobj.partition("/")
+    if not name:
+        raise Fatal(f"invalid address object name: {addrobj}\nusage: {call.usage_text}")
     if kind not in _OPTIONS_OF_TYPE:
         raise Fatal(f"Invalid address type {kind}")
     if any(letter not in _OPTIONS_OF_TYPE[kind] for letter, _ in options.pairs):
-        raise Fatal(f"Invalid arguments for type {kind}")
-    interface, slash, name = addrobj.partition("/")
-    if not slash:
-        raise Fatal(f"invalid address object name: {addrobj}")
+        raise Fatal(f"Invalid arguments for type {kind}\nusage: {call.usage_text}")
     wait = _wait(options)
     address = Address(
         interface,
@@ -78,8 +79,11 @@ def create_addr(call: Call) -> int:
         _fail("Could not create address", error)
     if kind == STATIC:
         _static(call, options, address)
-    elif options.get("i") is not None:
-        raise Fatal("create-addr -i: not emulated by the lab")
+    elif kind == ADDRCONF:
+        _addrconf(call, options, address)
+    found = call.stack.interfaces.get(interface)
+    if kind != STATIC and found is not None and found.ipmp:
+        raise Fatal(f"create-addr -T {kind} on an IPMP interface: not emulated by the lab")
     try:
         call.require_authorization()
         call.stack.create_address(address)
@@ -97,7 +101,7 @@ def _wait(options: Options) -> float:
     if text == "forever":
         return float("inf")
     if not text.isdigit():
-        raise Fatal(f"Invalid argument {text} for -w")
+        raise Fatal("Invalid argument")
     return float(text)
 
 
@@ -107,33 +111,83 @@ def _static(call: Call, options: Options, address: Address) -> None:
     Raises:
         Fatal: missing, no address, or the far end of a link that has only one peer.
     """
-    elements = [part for text in options.all("a") for part in text.split(",")]
-    if not elements:
-        raise Fatal(f"Invalid arguments for type {STATIC}")
-    for element in elements:
+    text = options.get("a")
+    if text is None:
+        raise Fatal(f"Invalid arguments for type {STATIC}\nusage: {call.usage_text}")
+    given: dict[str, str] = {}
+    for element in text.split(","):
         key, equals, value = element.partition("=")
-        if not equals:
-            key, value = "local", element
-        if key == "remote":
-            # No link of the lab is point-to-point.
-            _fail("Could not create address", IpadmError(status.INVALID_ARGUMENT))
-        parsed = parse.with_prefix(call.stack.root, value)
-        if key != "local" or parsed is None:
-            _fail("Error in setting local address", IpadmError(status.INVALID_ADDRESS))
-        if parsed.ip.is_unspecified or parsed.ip.is_multicast:
-            _fail("Error in setting local address", IpadmError(status.INVALID_ADDRESS))
-        address.address, address.text = parsed, value
+        key, value = (key, value) if equals and key in ("local", "remote") else ("", element)
+        if key in given:
+            name = f"Multiple {key} addresses provided"
+            raise Fatal(name if key else f"Invalid address provided\nusage: {call.usage_text}")
+        given[key] = value
+    local = given.get("local", given.get("") if "remote" not in given else None)
+    if local is None:
+        raise Fatal(f"Missing local address\nusage: {call.usage_text}")
+    address.address, address.text = _resolved(call, local), local
+    if "remote" in given:
+        if "/" in given["remote"] or parse.resolve(call.stack.root, given["remote"]) is None:
+            _fail("Error in setting remote address", IpadmError(status.INVALID_ADDRESS))
+        # No link of the lab is point-to-point.
+        _fail("Could not create address", IpadmError(status.INVALID_ARGUMENT))
+    if address.address.ip.is_unspecified:
+        _fail("Could not create address", IpadmError(status.INVALID_ADDRESS))
+
+
+def _resolved(call: Call, text: str) -> Interface:
+    root = call.stack.root
+    host, _, length = text.partition("/")
+    failure = "Error in setting local address"
+    if length and not length.isdigit():
+        _fail(failure, IpadmError(status.INVALID_ARGUMENT))
+    if len(parse.lookup_host(root, host)) > 1:
+        _fail(failure, IpadmError(status.AMBIGUOUS_HOST))
+    parsed = parse.with_prefix(root, text)
+    if parsed is None or parsed.ip.is_multicast:
+        _fail(failure, IpadmError(status.INVALID_ADDRESS))
+    return parsed
+
+
+def _addrconf(call: Call, options: Options, address: Address) -> None:
+    """Read ``-i`` and ``-p``.
+
+    Raises:
+        Fatal: no interface identifier, or options that are not understood.
+    """
+    text = options.get("i")
+    if text is not None:
+        identifier = parse.interface_id(text)
+        if identifier is None:
+            _fail("Error in setting interface ID", IpadmError(status.INVALID_ARGUMENT))
+        address.interface_id = identifier
+    methods = options.get("p")
+    if methods is None:
+        return
+    if not methods:
+        raise Fatal("Invalid arguments for option -p")
+    given: dict[str, bool] = {}
+    for element in methods.split(","):
+        name, _, value = element.partition("=")
+        if name not in ("stateless", "stateful"):
+            raise Fatal(f"unrecognized option '-p'\nusage: {call.usage_text}")
+        if name in given:
+            raise Fatal("Duplicate option")
+        if value not in ("yes", "no"):
+            raise Fatal("Invalid argument")
+        given[name] = value == "yes"
+    address.stateless, address.stateful = given.get("stateless", True), given.get("stateful", True)
 
 
 def delete_addr(call: Call) -> int:
-    """delete-addr [-r] addrobj"""
+    """delete-addr [-r] <addrobj>"""
     options = call.options(":r")
     interface, name = _addrobj(call, options)
-    active = call.stack.find(interface, name)
-    if "r" in options and active is not None and active.kind != DHCP:
-        raise Fatal(f"could not delete address: {status.NOT_SUPPORTED}")
     try:
         call.require_authorization()
+        active = call.stack.find(interface, name)
+        if "r" in options and active is not None and active.kind != DHCP:
+            raise IpadmError(status.NOT_SUPPORTED)
         call.stack.delete_address(interface, name)
     except IpadmError as error:
         # This message alone begins in lower case.
@@ -142,46 +196,52 @@ def delete_addr(call: Call) -> int:
 
 
 def _addrobj(call: Call, options: Options) -> tuple[str, str]:
-    addrobj = call.operand(options)
-    interface, slash, name = addrobj.partition("/")
-    if not slash or not interface or not name:
-        raise Fatal(f"invalid address object name: {addrobj}")
+    interface, _, name = call.operand(options).partition("/")
     return interface, name
 
 
-def _active(call: Call, options: Options, failure: str) -> Address:
-    interface, name = _addrobj(call, options)
-    try:
-        call.require_authorization()
-        address = call.stack.find(interface, name)
-        if address is None:
-            kept = call.stack.conf().address(interface, name)
-            raise IpadmError(status.DISABLED_OBJECT if kept else status.NO_OBJECT)
-        if address.kind == FROM_GZ:
-            raise IpadmError(status.FROM_GZ)
-    except IpadmError as error:
-        _fail(failure, error)
+def _active(call: Call, interface: str, name: str) -> Address:
+    """The active address object of that name, for a change.
+
+    Raises:
+        IpadmError: it is not there, not active, or not ours to change.
+    """
+    call.require_authorization()
+    address = call.stack.find(interface, name) if name else None
+    if address is None:
+        kept = call.stack.conf().address(interface, name)
+        raise IpadmError(status.DISABLED_OBJECT if kept else status.NO_OBJECT)
+    if address.kind == FROM_GZ:
+        raise IpadmError(status.FROM_GZ)
     return address
 
 
 def up_addr(call: Call) -> int:
-    """up-addr [-t] addrobj"""
+    """up-addr [-t] <addrobj>"""
     return _set_up(call, True, "Could not mark the address up")
 
 
 def down_addr(call: Call) -> int:
-    """down-addr [-t] addrobj"""
+    """down-addr [-t] <addrobj>"""
     return _set_up(call, False, "Could not mark the address down")
 
 
 def _set_up(call: Call, up: bool, failure: str) -> int:
     options = call.options(":t")
-    address = _active(call, options, failure)
+    name = _addrobj(call, options)
+    temporary = "t" in options
     try:
+        address = _active(call, *name)
+        if not temporary and not address.persistent:
+            raise IpadmError(status.TEMPORARY_OBJECT)
+        if address.kind == ADDRCONF or (address.kind == DHCP and not temporary):
+            raise IpadmError(status.NOT_SUPPORTED)
+        if up and address.duplicate:
+            raise IpadmError(status.DUPLICATE)
         call.stack.set_up(address, up)
     except IpadmError as error:
         _fail(failure, error)
-    if "t" not in options and address.persistent:
+    if not temporary:
         conf = call.stack.conf()
         kept = conf.address(address.interface, address.name)
         if kept is not None:
@@ -191,15 +251,23 @@ def _set_up(call: Call, up: bool, failure: str) -> int:
 
 
 def refresh_addr(call: Call) -> int:
-    """refresh-addr [-i] addrobj"""
+    """refresh-addr [-i] <addrobj>"""
     options = call.options(":i")
-    failure = "Could not refresh address"
-    address = _active(call, options, failure)
-    if address.kind == ADDRCONF:
-        _fail(failure, IpadmError(status.NOT_SUPPORTED))
+    name = _addrobj(call, options)
+    try:
+        address = _active(call, *name)
+        if "i" in options and address.kind != STATIC:
+            raise IpadmError(status.INVALID_ARGUMENT)
+        if address.kind == ADDRCONF:
+            raise IpadmError(status.NOT_SUPPORTED)
+    except IpadmError as error:
+        # No colon, as ipadm has it.
+        raise Fatal(f"could not refresh address {error.status}") from error
+    if "i" in options:
+        raise Fatal("refresh-addr -i: not emulated by the lab")
     if address.kind == DHCP:
         call.host.kernel.renew_dhcp_lease(call.stack.zone, address.interface)
-    if address.kind == STATIC and address.up:
+    elif address.duplicate:
         # Ask again whether somebody else has the address.
         call.stack.set_up(address, False)
         call.stack.set_up(address, True)
@@ -207,7 +275,7 @@ def refresh_addr(call: Call) -> int:
 
 
 def enable_addr(call: Call) -> int:
-    """enable-addr -t addrobj"""
+    """enable-addr -t <addrobj>"""
     options = call.options(":t")
     interface, name = _addrobj(call, options)
     if "t" not in options:
@@ -229,17 +297,20 @@ def enable_addr(call: Call) -> int:
 
 
 def disable_addr(call: Call) -> int:
-    """disable-addr -t addrobj"""
+    """disable-addr -t <addrobj>"""
     options = call.options(":t")
+    name = _addrobj(call, options)
     if "t" not in options:
-        _addrobj(call, options)
         raise Fatal(f"persistent operation not supported for {call.subcommand}")
-    call.stack.deactivate(_active(call, options, "could not disable address"))
+    try:
+        call.stack.deactivate(_active(call, *name))
+    except IpadmError as error:
+        _fail("could not disable address", error)
     return 0
 
 
 def show_addr(call: Call) -> int:
-    """show-addr [[-p] -o field[,...]] [addrobj]"""
+    """show-addr [[-p] -o <field>,...] [<addrobj>]"""
     options = call.options(":po:")
     if len(options.operands) > 1:
         call.usage()
@@ -282,24 +353,28 @@ def _row(call: Call, address: Address, active: bool) -> dict[str, str]:
     return {
         "ADDROBJ": address.addrobj,
         "TYPE": address.kind,
-        "STATE": _state(address, active, current is not None),
-        "CURRENT": _current_flags(address) if active else "-----",
+        "STATE": _state(call, address, active, current is not None),
+        "CURRENT": _current_flags(call, address) if active else "-----",
         "PERSISTENT": _persistent_flags(address),
         "ADDR": shown,
     }
 
 
-def _state(address: Address, active: bool, known: bool) -> str:
+def _state(call: Call, address: Address, active: bool, known: bool) -> str:
     if not active:
         return "disabled"
     if address.duplicate:
         return "duplicate"
-    return "ok" if address.up and known else "down"
+    if not (address.up and known):
+        return "down"
+    interface = call.stack.interfaces[address.interface]
+    return "inaccessible" if interface.ipmp and not address.carrier else "ok"
 
 
-def _current_flags(address: Address) -> str:
+def _current_flags(call: Call, address: Address) -> str:
     private = address.properties.get("private") == "on"
-    deprecated = address.properties.get("deprecated") == "on"
+    test = address.test and call.stack.interfaces[address.interface].underlying
+    deprecated = address.properties.get("deprecated") == "on" or test
     up = "U" if address.effective else "-"
     return f"{up}-{'p' if private else '-'}-{'d' if deprecated else '-'}"
 
@@ -312,9 +387,8 @@ def _persistent_flags(address: Address) -> str:
     return f"{'U' if address.up else '-'}{'p' if private else '-'}{'d' if deprecated else '-'}"
 
 
-def broadcast(address: Address) -> str:
+def broadcast(address: Address, value: Interface | None) -> str:
     """The broadcast address of an IPv4 address object; empty for others."""
-    value = address.address
     if value is None or not isinstance(value.ip, IPv4Address) or address.interface == LOOPBACK:
         return ""
     return str(value.network.broadcast_address)

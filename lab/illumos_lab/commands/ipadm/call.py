@@ -10,7 +10,7 @@ from illumos_lab.getopt import MissingValueError, Options, UnknownOptionError, g
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
 from illumos_lab.ip import IpadmError, IpStack, status
-from illumos_lab.ip.model import LOOPBACK, Address
+from illumos_lab.ip.model import DHCP, LOOPBACK, Address
 from illumos_lab.ofmt import Field, OfmtError, Output
 
 
@@ -24,6 +24,7 @@ LONG = {
     "address": "a",
     "down": "d",
     "interface-id": "i",
+    "interface": "i",
     "prop": "p",
     "wait": "w",
     "primary": "1",
@@ -74,9 +75,8 @@ class Call:
         self.run.out("\n")
 
     def warn(self, text: str) -> None:
-        """Print a warning, with the same peculiarity."""
-        self.run.err(f"{self.run.name}: warning: {text}")
-        self.run.out("\n")
+        """Print a warning; unlike a fatal message it has its newline."""
+        self.run.err(f"{self.run.name}: warning: {text}\n")
 
     def usage(self) -> NoReturn:
         """The operands are wrong.
@@ -84,7 +84,13 @@ class Call:
         Raises:
             Fatal: always.
         """
-        raise Fatal(f"Usage: ipadm {self.synopsis}")
+        raise Fatal(f"Usage: {self.usage_text}")
+
+    @property
+    def usage_text(self) -> str:
+        """The synopsis as usage errors end with it: tabulators set the subcommand off."""
+        lines = (line.strip().replace(" ", "\t", 1) for line in self.synopsis.splitlines())
+        return "\n".join(f"\t{line}" for line in lines)
 
     def options(self, letters: str) -> Options:
         """Read the options.
@@ -96,9 +102,9 @@ class Call:
         try:
             pairs, operands = getopt(self.argv, letters, names)
         except MissingValueError as error:
-            raise Fatal(f"option '{error}' requires a value\nusage: {self.synopsis}") from error
+            raise Fatal(f"option '{error}' requires a value\nusage: {self.usage_text}") from error
         except UnknownOptionError as error:
-            raise Fatal(f"unrecognized option '{error}'\nusage: {self.synopsis}") from error
+            raise Fatal(f"unrecognized option '{error}'\nusage: {self.usage_text}") from error
         return Options(pairs, operands)
 
     def operand(self, options: Options) -> str:
@@ -151,7 +157,8 @@ class Call:
 
     def visible(self) -> list[Address]:
         """The active address objects that the caller's zone sees, IPv4 before IPv6."""
-        addresses = self.stack.addresses
+        # A logical interface of ifconfig without an address is no address object.
+        addresses = [each for each in self.stack.addresses if each.kind == DHCP or each.address is not None]
         if self.shared:
             addresses = [
                 address

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from illumos_lab import linkname
 from illumos_lab.commands.ipadm.call import Call, Fatal
-from illumos_lab.ip import IpadmError, status
+from illumos_lab.ip import IpadmError, IpStack, ipmp, status
 from illumos_lab.ip.model import LOOPBACK, IpInterface
 from illumos_lab.ofmt import fields
 
@@ -14,14 +14,21 @@ IF_FIELDS = fields(("IFNAME", 11), ("CLASS", 10), ("STATE", 9), ("CURRENT", 13),
 NO_FLAGS = "-" * 12
 
 
-def _fail(text: str, error: IpadmError) -> NoReturn:
+def fail(text: str, error: IpadmError) -> NoReturn:
+    """End with a message and the status of what failed.
+
+    Raises:
+        Fatal: always.
+    """
     raise Fatal(f"{text}: {error.status}") from error
 
 
 def create_if(call: Call) -> int:
-    """create-if [-t] interface"""
+    """create-if [-t] <interface>"""
     options = call.options(":t")
-    name = call.operand(options)
+    if len(options.operands) != 1:
+        raise Fatal(f"usage: {call.usage_text}")
+    name = options.operands[0]
     try:
         call.require_authorization()
         if name != LOOPBACK and not linkname.valid(name):
@@ -29,18 +36,23 @@ def create_if(call: Call) -> int:
         call.stack.create_interface(name, temporary="t" in options)
     except IpadmError as error:
         # The blank before the colon is ipadm's.
-        _fail(f"Could not create {name} ", error)
+        fail(f"Could not create {name} ", error)
     return 0
 
 
 def delete_if(call: Call) -> int:
-    """delete-if interface"""
+    """delete-if <interface>"""
+    return delete_named(call)
+
+
+def delete_named(call: Call) -> int:
+    """Delete the interface that the operand names."""
     name = call.operand(call.options(":"))
     try:
         call.require_authorization()
         call.stack.delete_interface(name)
     except IpadmError as error:
-        _fail(f"Could not delete {name}", error)
+        fail(f"Could not delete {name}", error)
     return 0
 
 
@@ -53,18 +65,18 @@ def _temporary_only(call: Call) -> str:
 
 
 def enable_if(call: Call) -> int:
-    """enable-if -t interface"""
+    """enable-if -t <interface>"""
     name = _temporary_only(call)
     try:
         call.require_authorization()
         call.stack.enable_interface(name)
     except IpadmError as error:
-        _fail(f"Could not enable {name} ", error)
+        fail(f"Could not enable {name} ", error)
     return 0
 
 
 def disable_if(call: Call) -> int:
-    """disable-if -t interface"""
+    """disable-if -t <interface>"""
     name = _temporary_only(call)
     try:
         call.require_authorization()
@@ -74,17 +86,15 @@ def disable_if(call: Call) -> int:
             raise IpadmError(status.FROM_GZ)
         call.stack.unplumb(name)
     except IpadmError as error:
-        _fail(f"Could not disable {name} ", error)
+        fail(f"Could not disable {name}", error)
     return 0
 
 
 def show_if(call: Call) -> int:
-    """show-if [[-p] -o field[,...]] [interface]"""
+    """show-if [[-p] -o <field>,...] [<interface>]"""
     options = call.options(":po:")
     if len(options.operands) > 1:
         call.usage()
-    if "p" in options and "o" not in options:
-        raise Fatal("-p requires -o")
     wanted = options.operands[0] if options.operands else None
     active = call.visible_interfaces()
     kept = [] if call.shared else call.stack.conf().interfaces
@@ -100,32 +110,43 @@ def show_if(call: Call) -> int:
 
 def _row(call: Call, name: str, *, persistent: bool) -> dict[str, str]:
     interface = call.stack.interfaces.get(name)
-    values = {
+    conf = call.stack.conf()
+    is_group = interface.ipmp if interface else name in conf.groups
+    standby = "s" if conf.ifprops.get((name, "ip", "standby")) == "on" else "-"
+    return {
         "IFNAME": name,
-        "CLASS": "VIRTUAL" if name == LOOPBACK else "IP",
-        "STATE": "disabled",
-        "CURRENT": NO_FLAGS,
-        "PERSISTENT": "-46" if persistent else "---",
+        "CLASS": "VIRTUAL" if name == LOOPBACK else "IPMP" if is_group else "IP",
+        "STATE": _state(call.stack, interface) if interface else "disabled",
+        "CURRENT": _flags(call.stack, interface) if interface else NO_FLAGS,
+        "PERSISTENT": f"{standby}46" if persistent else "---",
     }
-    if interface is not None:
-        up = any(address.effective for address in call.stack.on(name))
-        values["STATE"] = "ok" if up else "down"
-        values["CURRENT"] = _flags(interface)
-    return values
 
 
-def _flags(interface: IpInterface) -> str:
+def _state(stack: IpStack, interface: IpInterface) -> str:
+    if interface.failed or (interface.ipmp and not ipmp.active(stack, interface)):
+        return "failed"
+    if interface.offline:
+        return "offline"
+    # An interface of a group needs no address of its own.
+    up = interface.underlying or any(address.effective for address in stack.on(interface.name))
+    return "ok" if up else "down"
+
+
+def _flags(stack: IpStack, interface: IpInterface) -> str:
     loopback = interface.name == LOOPBACK
+    empty = interface.ipmp and not ipmp.active(stack, interface)
+    link = stack.link(interface.name)
+    tunnel = link is not None and link.tunnel is not None
     return "".join(
         letter if on else "-"
         for letter, on in (
-            ("b", not loopback),
+            ("b", not loopback and not empty and not tunnel),
             ("m", True),
-            ("p", False),
+            ("p", tunnel),
             ("v", loopback),
-            ("I", False),
-            ("s", False),
-            ("i", False),
+            ("I", interface.ipmp),
+            ("s", interface.standby),
+            ("i", ipmp.is_inactive(stack, interface)),
             ("V", False),
             ("a", False),
             ("Z", interface.from_gz),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ipaddress import ip_interface
 
 from illumos_lab.commands.ipadm.addresses import broadcast
 from illumos_lab.commands.ipadm.call import Call, Fatal
 from illumos_lab.getopt import Options
-from illumos_lab.ip import IpadmError, props, status
-from illumos_lab.ip.model import Address, IpInterface
+from illumos_lab.ip import IpadmError, parse, props, status
+from illumos_lab.ip.model import ADDRCONF, DHCP, Address, IpInterface
 from illumos_lab.ip.props import Property
-from illumos_lab.ofmt import Output, fields
+from illumos_lab.ofmt import UNKNOWN, Field, Output, fields
 
 IFPROP_FIELDS = fields(
     ("IFNAME", 12),
@@ -53,11 +54,13 @@ def _one_property(call: Call, options: Options, *, value: bool) -> tuple[str, st
         call.usage()
     if len(texts) > 1:
         raise Fatal("-p must be specified once only")
-    if "," in texts[0] and ("=" in texts[0].split(",")[1] or not value):
-        raise Fatal("cannot specify more than one prop=val at a time.")
     name, equals, text = texts[0].partition("=")
-    if value and not equals:
-        raise Fatal(f"Invalid arguments: no value for '{name}'")
+    if equals and not value:
+        raise Fatal(f"incorrect syntax used for -p.\n{call.usage_text}")
+    if value and not text:
+        raise Fatal(f"please specify the value to be set.\n{call.usage_text}")
+    if "=" in text:
+        raise Fatal(f"cannot specify more than one prop=val at a time.\n{call.usage_text}")
     return name, text if equals else None
 
 
@@ -65,22 +68,35 @@ def _selected(options: Options) -> list[str]:
     return [name for name in (options.get("p") or "").split(",") if name]
 
 
+_KNOWN_OF_ALL = frozenset({"IFNAME", "PROTO", "ADDROBJ", "PROPERTY"})
+"""Fields that also a property that does not exist has; the others cannot be obtained."""
+
+
+def _print_unknown(output: Output, options: Options, columns: Sequence[Field], row: dict[str, str]) -> bool:
+    """Print the row of a property that does not exist; whether that is a failure."""
+    output.print(dict.fromkeys((field.name for field in columns), UNKNOWN) | row)
+    shown = {name.upper() for name in (options.get("o") or "all").split(",")}
+    return not shown <= _KNOWN_OF_ALL
+
+
 # Interfaces --------------------------------------------------------------------------------------
 
 
 def set_ifprop(call: Call) -> int:
-    """set-ifprop [-t] -p prop=<value[,...]> -m <protocol> interface"""
+    """set-ifprop [-t] -p <prop>=<value[,...]> -m <protocol> <interface>"""
     return _change_ifprop(call, reset=False)
 
 
 def reset_ifprop(call: Call) -> int:
-    """reset-ifprop [-t] -p prop -m <protocol> interface"""
+    """reset-ifprop [-t] -p <prop> -m <protocol> <interface>"""
     return _change_ifprop(call, reset=True)
 
 
 def _change_ifprop(call: Call, *, reset: bool) -> int:
     options = call.options(":tp:m:")
     name, value = _one_property(call, options, value=not reset)
+    if len(options.all("m")) > 1:
+        raise Fatal("-m must be specified once only")
     protocol = options.get("m")
     if protocol is None:
         call.usage()
@@ -88,7 +104,7 @@ def _change_ifprop(call: Call, *, reset: bool) -> int:
     _check_protocol(protocol)
     try:
         call.require_authorization()
-        prop = _find(props.IFPROPS, name, protocol)
+        prop = _find(props.IFPROPS, name, props.PROTOCOL_ALIASES.get(protocol, protocol))
         new = None if reset else value
         call.stack.set_ifprop(interface, prop, new, temporary="t" in options)
     except IpadmError as error:
@@ -97,7 +113,7 @@ def _change_ifprop(call: Call, *, reset: bool) -> int:
 
 
 def _check_protocol(protocol: str) -> None:
-    if protocol not in props.PROTOCOLS:
+    if protocol not in (*props.PROTOCOLS, *props.PROTOCOL_ALIASES):
         raise Fatal(f"invalid protocol '{protocol}' specified")
 
 
@@ -109,12 +125,15 @@ def _find(table: tuple[Property, ...], name: str, protocol: str) -> Property:
 
 
 def show_ifprop(call: Call) -> int:
-    """show-ifprop [[-c] -o field[,...]] [-p prop,...] [-m <protocol>] [interface]"""
+    """show-ifprop [[-c] -o <field>,...] [-p <prop>,...] [-m <protocol>] [interface]"""
     options = call.options(":co:p:m:")
+    if len(options.all("m")) > 1:
+        raise Fatal("cannot specify more than one -m")
     if len(options.operands) > 1:
         call.usage()
     protocol = options.get("m") or "ip"
     _check_protocol(protocol)
+    protocol = props.PROTOCOL_ALIASES.get(protocol, protocol)
     active = call.visible_interfaces()
     wanted = options.operands[0] if options.operands else None
     if wanted is not None and wanted not in active:
@@ -125,13 +144,13 @@ def show_ifprop(call: Call) -> int:
     kept = {} if call.shared else call.stack.conf().ifprops
     failed = False
     for interface in [wanted] if wanted else active:
-        for name in names:
-            if not any(prop.name == name for prop in table):
-                call.warn(f"{call.subcommand}: {name}: {status.UNKNOWN_PROPERTY}")
-                failed = True
-        for prop in table:
-            if not names or prop.name in names:
+        for name in names or [""]:
+            chosen = [prop for prop in table if prop.name == name or not name]
+            for prop in chosen:
                 _print_ifprop(call, output, call.stack.interfaces[interface], prop, kept)
+            if not chosen:
+                row = {"IFNAME": interface, "PROPERTY": name, "PROTO": protocol}
+                failed |= _print_unknown(output, options, IFPROP_FIELDS, row)
     return int(failed)
 
 
@@ -143,16 +162,18 @@ def _print_ifprop(
     kept: dict[tuple[str, str, str], str],
 ) -> None:
     stack = call.stack
-    default = stack.default(interface, prop)
+    persistent = kept.get((interface.name, prop.protocol, prop.name), "")
+    if prop.name == "group":
+        persistent = stack.conf().group_of(interface.name)
     output.print(
         {
             "IFNAME": interface.name,
             "PROPERTY": prop.name,
             "PROTO": prop.protocol,
             "PERM": "rw" if prop.settable else "r-",
-            "CURRENT": interface.properties.get((prop.protocol, prop.name), default),
-            "PERSISTENT": kept.get((interface.name, prop.protocol, prop.name), ""),
-            "DEFAULT": default,
+            "CURRENT": stack.ifprop(interface, prop),
+            "PERSISTENT": persistent,
+            "DEFAULT": stack.default(interface, prop),
             "POSSIBLE": stack.possible(interface, prop),
         }
     )
@@ -162,12 +183,12 @@ def _print_ifprop(
 
 
 def set_prop(call: Call) -> int:
-    """set-prop [-t] -p prop[+|-]=<value[,...]> <protocol>"""
+    """set-prop [-t] -p <prop>[+|-]=<value[,...]> <protocol>"""
     return _change_prop(call, reset=False)
 
 
 def reset_prop(call: Call) -> int:
-    """reset-prop [-t] -p prop <protocol>"""
+    """reset-prop [-t] -p <prop> <protocol>"""
     return _change_prop(call, reset=True)
 
 
@@ -206,8 +227,10 @@ def _changed_list(call: Call, prop: Property, operation: str, values: str) -> st
 
 
 def show_prop(call: Call) -> int:
-    """show-prop [[-c] -o field[,...]] [-p prop,...] [protocol]"""
+    """show-prop [[-c] -o <field>,...] [-p <prop>,...] [protocol]"""
     options = call.options(":co:p:")
+    if len(options.all("p")) > 1:
+        raise Fatal("-p must be specified once only")
     if len(options.operands) > 1:
         call.usage()
     names = _selected(options)
@@ -216,41 +239,46 @@ def show_prop(call: Call) -> int:
     protocol = options.operands[0] if options.operands else None
     if protocol is not None:
         _check_protocol(protocol)
+        protocol = props.PROTOCOL_ALIASES.get(protocol, protocol)
     table = [prop for prop in props.PROPS if protocol is None or props.in_family(prop, protocol)]
     kept = {} if call.shared else call.stack.conf().props
     output = call.output(PROP_FIELDS, options, parseable="c", wrap=True)
     failed = False
-    for name in names:
-        if not any(prop.name == name for prop in table):
-            call.warn(f"{call.subcommand}: {name}: {status.UNKNOWN_PROPERTY}")
-            failed = True
-    for prop in table:
-        if not names or prop.name in names:
-            key = (prop.protocol, prop.name)
-            output.print(
-                {
-                    "PROTO": prop.protocol,
-                    "PROPERTY": prop.name,
-                    "PERM": "rw" if prop.settable else "r-",
-                    "CURRENT": call.stack.props.get(key, prop.default),
-                    "PERSISTENT": kept.get(key, ""),
-                    "DEFAULT": prop.default,
-                    "POSSIBLE": prop.possible,
-                }
-            )
+    for name in names or [""]:
+        chosen = [prop for prop in table if prop.name == name or not name]
+        for prop in chosen:
+            _print_prop(call, output, prop, kept)
+        if not chosen:
+            row = {"PROTO": protocol or "", "PROPERTY": name}
+            failed |= _print_unknown(output, options, PROP_FIELDS, row)
     return int(failed)
+
+
+def _print_prop(call: Call, output: Output, prop: Property, kept: dict[tuple[str, str], str]) -> None:
+    key = (prop.protocol, prop.name)
+    output.print(
+        {
+            "PROTO": prop.protocol,
+            "PROPERTY": prop.name,
+            "PERM": "rw" if prop.settable else "r-",
+            "CURRENT": call.stack.props.get(key, prop.default),
+            "PERSISTENT": kept.get(key, ""),
+            "DEFAULT": prop.default,
+            "POSSIBLE": prop.possible,
+        }
+    )
 
 
 # Address objects ---------------------------------------------------------------------------------
 
 
 def set_addrprop(call: Call) -> int:
-    """set-addrprop [-t] -p prop=<value[,...]> addrobj"""
+    """set-addrprop [-t] -p <prop>=<value[,...]> <addrobj>"""
     return _change_addrprop(call, reset=False)
 
 
 def reset_addrprop(call: Call) -> int:
-    """reset-addrprop [-t] -p prop addrobj"""
+    """reset-addrprop [-t] -p <prop> <addrobj>"""
     return _change_addrprop(call, reset=True)
 
 
@@ -263,9 +291,12 @@ def _change_addrprop(call: Call, *, reset: bool) -> int:
         call.require_authorization()
         if name not in props.ADDRPROPS:
             raise IpadmError(status.UNKNOWN_PROPERTY)
-        address = call.stack.find(interface, part)
-        if address is None or not part:
-            raise IpadmError(status.NO_OBJECT)
+        if name in props.ADDRPROP_READ_ONLY:
+            raise IpadmError(status.NOT_SUPPORTED)
+        address = call.stack.find(interface, part) if part else None
+        if address is None:
+            kept = call.stack.conf().address(interface, part)
+            raise IpadmError(status.DISABLED_OBJECT if kept else status.NO_OBJECT)
         _apply_addrprop(call, address, name, None if reset else value, "t" in options)
     except IpadmError as error:
         raise Fatal(f"{call.subcommand}: {name}: {error.status}") from error
@@ -277,24 +308,34 @@ def _apply_addrprop(call: Call, address: Address, name: str, value: str | None, 
     kept = kept_conf.address(address.interface, address.name)
     if not temporary and kept is None:
         raise IpadmError(status.TEMPORARY_OBJECT)
+    if address.kind == ADDRCONF or (address.kind == DHCP and name in ("prefixlen", "deprecated")):
+        raise IpadmError(status.NOT_SUPPORTED)
     targets = [address] if temporary or kept is None else [address, kept]
     if name == "prefixlen":
         current = address.address
-        if current is None or value is None:
+        if current is None:
             raise IpadmError(status.NOT_SUPPORTED)
-        if not value.isdigit() or not 1 <= int(value) <= current.max_prefixlen:
-            raise IpadmError(status.OUT_OF_RANGE)
-        new = ip_interface(f"{current.ip}/{int(value)}")
+        length = value or str(parse.default_prefix(call.stack.root, current.ip))
+        longest = current.max_prefixlen
+        if not length.isdigit() or int(length) in (0, longest - 1) or int(length) > longest:
+            raise IpadmError(status.INVALID_ARGUMENT)
+        new = ip_interface(f"{current.ip}/{int(length)}")
         call.stack.change_address(address, new)
         for target in targets:
             target.address, target.text = new, str(new)
     elif name in props.ADDRPROP_SETTABLE:
         if value is not None and value not in props.ADDRPROP_SETTABLE[name].split(","):
-            raise IpadmError(status.NO_VALUE)
+            raise IpadmError(status.INVALID_ARGUMENT)
         for target in targets:
             target.properties.pop(name, None)
             if value is not None:
                 target.properties[name] = value
+    elif name == "reqhost" and address.kind == DHCP:
+        for target in targets:
+            target.properties.pop(name, None)
+            if value:
+                target.properties[name] = value
+        call.host.kernel.renew_dhcp_lease(call.stack.zone, address.interface)
     else:
         raise IpadmError(status.NOT_SUPPORTED)
     if not temporary:
@@ -302,26 +343,31 @@ def _apply_addrprop(call: Call, address: Address, name: str, value: str | None, 
 
 
 def show_addrprop(call: Call) -> int:
-    """show-addrprop [[-c] -o field[,...]] [-p prop,...] [addrobj]"""
+    """show-addrprop [[-c] -o <field>,...] [-p <prop>,...] <addrobj>"""
     options = call.options(":co:p:")
     if len(options.operands) > 1:
         call.usage()
-    addresses = call.visible()
-    if options.operands:
-        wanted = options.operands[0]
-        addresses = [address for address in addresses if address.addrobj == wanted]
-        if not addresses:
-            raise Fatal(f"no such object '{wanted}': {status.NO_OBJECT}")
+    # What ifconfig made has no name to ask by, and addrconf has no properties.
+    addresses = [address for address in call.visible() if address.name]
+    wanted = options.operands[0] if options.operands else None
+    if wanted is not None:
+        interface, slash, name = wanted.partition("/")
+        if not slash:
+            raise Fatal("invalid addrobj name provided")
+        addresses = [each for each in addresses if each.interface == interface and name in ("", each.name)]
+        if name and not addresses:
+            raise Fatal(f"addrobj not found: {wanted}")
+    addresses = [address for address in addresses if address.kind != ADDRCONF]
     names = _selected(options)
     output = call.output(ADDRPROP_FIELDS, options, parseable="c", wrap=True)
     failed = False
     for address in addresses:
         for name in names or props.ADDRPROPS:
-            if name not in props.ADDRPROPS:
-                call.warn(f"{call.subcommand}: {name}: {status.UNKNOWN_PROPERTY}")
-                failed = True
-            elif name != "broadcast" or address.is_v4:
+            if name in props.ADDRPROPS:
                 output.print(_addrprop_row(call, address, name))
+            else:
+                row = {"ADDROBJ": address.addrobj, "PROPERTY": name}
+                failed |= _print_unknown(output, options, ADDRPROP_FIELDS, row)
     return int(failed)
 
 
@@ -329,9 +375,17 @@ def _addrprop_row(call: Call, address: Address, name: str) -> dict[str, str]:
     value = call.stack.current(address)
     kept = None if call.shared else call.stack.conf().address(address.interface, address.name)
     row = {"ADDROBJ": address.addrobj, "PROPERTY": name, "PERM": "rw"}
+    default_length = str(parse.default_prefix(call.stack.root, value.ip)) if value else ""
     if name == "broadcast":
-        text = broadcast(address)
-        return row | {"PERM": "r-", "CURRENT": text, "DEFAULT": text}
+        usual = ip_interface(f"{value.ip}/{default_length}") if value else None
+        row |= {"PERM": "r-", "CURRENT": broadcast(address, value)}
+        return row | {"DEFAULT": broadcast(address, usual)}
+    if name == "primary":
+        states = {True: "on", False: "off"} if address.kind == DHCP else {True: "", False: ""}
+        return row | {"PERM": "r-", "CURRENT": states[address.primary], "DEFAULT": states[False]}
+    if name == "reqhost":
+        current = address.properties.get(name, "")
+        return row | {"CURRENT": current, "PERSISTENT": kept.properties.get(name, "") if kept else ""}
     if name == "prefixlen":
         length = str(value.network.prefixlen) if value else ""
         kept_length = kept.address.network.prefixlen if kept and kept.address else ""
@@ -339,12 +393,13 @@ def _addrprop_row(call: Call, address: Address, name: str) -> dict[str, str]:
         return row | {
             "CURRENT": length,
             "PERSISTENT": str(kept_length),
-            "DEFAULT": length,
+            "DEFAULT": default_length,
             "POSSIBLE": possible,
         }
     if name == "zone":
-        zone = address.zone or call.stack.zone
-        return row | {"CURRENT": zone, "DEFAULT": call.stack.zone}
+        # Only the global zone has addresses of others.
+        own = call.stack.zone if call.run.zone == "global" else ""
+        return row | {"CURRENT": (address.zone or own) if own else "", "DEFAULT": own}
     default = "on" if name == "transmit" else "off"
     return row | {
         "CURRENT": address.properties.get(name, default),
