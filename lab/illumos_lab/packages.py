@@ -13,7 +13,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from illumos_lab.profile import Profile
 
 _IPS_RECORD = "var/pkg/state/installed/catalog.base.C"
+_IPS_PUBLISHERS = "var/pkg/pkg5.image"
 _SVR4_RECORDS = "var/sadm/pkg"
 
 FILTER_DEVICES = ("ipf", "ipauth", "ipl", "iplookup", "ipnat", "ipscan", "ipstate", "ipsync")
@@ -113,10 +114,17 @@ _INSTALLED_OVERLAYS = ("base", "core-tribblix", "networked-system")
 
 @dataclass(frozen=True)
 class Publisher:
-    """A publisher of IPS packages."""
+    """A publisher of IPS packages.
+
+    Attributes:
+        name: its name.
+        origin: URI of its repository.
+        enabled: packages are looked for there.
+    """
 
     name: str
     origin: str
+    enabled: bool = True
 
 
 def publishers(profile: Profile) -> tuple[Publisher, ...]:
@@ -296,9 +304,34 @@ class Packages:
         recorded = self._recorded(zone_root)
         return [self.catalogue[name] for name in sorted(recorded) if name in self.catalogue]
 
-    def find(self, pattern: str) -> list[Package]:
-        """The packages of the catalogue that an operand of pkg names: in full, by its end, or a glob."""
-        return match(pattern, self.catalogue.values())
+    def find(self, pattern: str, root: Path | None = None) -> list[Package]:
+        """The packages of the catalogue that an operand of pkg names: in full, by its end, or a glob.
+
+        Args:
+            pattern: the operand.
+            root: look only where the image below this directory gets packages from.
+        """
+        return match(pattern, self.catalogue.values() if root is None else self.offered(root))
+
+    def offered(self, root: Path) -> list[Package]:
+        """The packages that the publishers of an image have."""
+        if self._host.profile.package_manager != "pkg":
+            return list(self.catalogue.values())
+        origins = {each.origin for each in self.publishers(root) if each.enabled}
+        known = {each.name for each in publishers(self._host.profile) if each.origin in origins}
+        return [package for package in self.catalogue.values() if package.publisher in known]
+
+    def publishers(self, root: Path) -> tuple[Publisher, ...]:
+        """The publishers of an image, the preferred one first."""
+        path = root / _IPS_PUBLISHERS
+        if not path.exists():
+            return publishers(self._host.profile)
+        return tuple(Publisher(**each) for each in json.loads(path.read_text()))
+
+    def set_publishers(self, root: Path, chosen: Sequence[Publisher]) -> None:
+        """Let an image get its packages elsewhere from now on."""
+        text = json.dumps([asdict(each) for each in chosen], indent=1)
+        replace_file(root / _IPS_PUBLISHERS, text + "\n")
 
     def _recorded(self, root: Path) -> frozenset[str]:
         if self._svr4:
@@ -383,12 +416,15 @@ class Packages:
         for name in packages:
             if self._svr4 and name in OVERLAYS:
                 continue
-            found = self.find(name)
+            found = self.find(name, self._host.root)
             if not found:
                 raise UnknownPackageError(name)
             wanted.append(found[0].name)
         for name in wanted:
             self.install(zone_root, name)
+        if (self._host.root / _IPS_PUBLISHERS).exists():
+            # A new zone has the publishers of the global zone.
+            self.set_publishers(zone_root, self.publishers(self._host.root))
 
     def make_devices(self, zone: str) -> None:
         """Make the devices of IPFilter in a stack that has just come up.

@@ -86,6 +86,8 @@ class Profile:
         ipfilter_in_global_zone: installed on a pristine host.
         dnsmasq: how dnsmasq is packaged.
         haproxy: how haproxy is packaged.
+        search_path: ``PATH`` of root.
+        user_search_path: that of other users; empty for the same.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Profile:
     dnsmasq: DnsmasqProfile
     haproxy: HaproxyProfile
     search_path: str = "/usr/sbin:/usr/bin:/sbin"
+    user_search_path: str = ""
     smartos_zonecfg: bool = False
     extra: dict[str, str] = field(default_factory=dict)
 
@@ -128,6 +131,8 @@ OMNIOS = Profile(
         'NAME="OmniOS"\nPRETTY_NAME="OmniOS Community Edition v11 r151054"\n'
         "ID=omnios\nVERSION=r151054\nVERSION_ID=r151054\nBUILD_ID=151054.0.2025.05.05\n"
         'CPE_NAME="cpe:/o:omniosce:omnios:11:151054:0"\n'
+        'HOME_URL="https://omnios.org/"\nSUPPORT_URL="https://omnios.org/"\n'
+        'BUG_REPORT_URL="https://github.com/omniosorg/omnios-build/issues/new"\n'
     ),
     uname_version="omnios-r151054-1a2b3c4d5e",
     forked_zonecfg=True,
@@ -160,6 +165,7 @@ OMNIOS = Profile(
         starts_as_user=True,
     ),
     search_path="/usr/sbin:/sbin:/opt/ooce/sbin:/usr/bin:/opt/ooce/bin",
+    user_search_path="/usr/bin:/usr/sbin:/sbin:/opt/ooce/bin:/usr/gnu/bin",
 )
 
 TRIBBLIX = Profile(

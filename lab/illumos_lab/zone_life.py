@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
+from collections.abc import Callable
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING
 
-from illumos_lab import guests, lx, sysidcfg, zone_mounts
+from illumos_lab import boot_arguments, guests, lx, sysidcfg, zone_mounts
+from illumos_lab.boot_arguments import DEFAULT_INIT, BootArguments
 from illumos_lab.image import LINUX_BRANDS, VIRTUAL_BRANDS
 from illumos_lab.ip import IpStack
 from illumos_lab.links import DladmError, LinkError
@@ -26,9 +29,16 @@ from illumos_lab.zonecfg.xmlfile import render, write_atomically
 if TYPE_CHECKING:
     from illumos_lab.host import Host
 
+Warn = Callable[[str], None]
+"""Told what zoneadmd says although it goes on."""
+
 _SHUTDOWN_SECONDS = 0.5
 _DOWN_SECONDS = 0.2
 _BOOT_SECONDS = 0.3
+
+
+def _say_nothing(text: str) -> None:
+    pass
 
 
 def pause(host: Host, seconds: float) -> None:
@@ -44,25 +54,30 @@ def ready(host: Host, zone: str) -> None:
         ZoneadmdError: it cannot be made; nothing is left of it.
     """
     with host.zones.locked(zone):
-        configuration = host.zones.config(zone)
-        name = host.zones.store.brand_of(configuration)
-        if name not in BRANDS:
-            raise ZoneadmdError(f"zones of brand {name} are not emulated by illumos-lab")
-        try:
-            host.runtime.mount_zone_root(configuration.zonepath)
-        except OSError as error:
-            raise ZoneadmdError(f"could not mount {configuration.zonepath}/root") from error
-        active = host.zones.enter_kernel(zone, configuration)
-        try:
-            _write_snapshot(host, active)
-            zone_mounts.mount_filesystems(host, active)
-            if configuration.exclusive_ip:
-                _ready_exclusive(host, active)
-            else:
-                _ready_shared(host, active)
-        except BaseException:
-            _release(host, active)
-            raise
+        _make_ready(host, zone)
+        host.consoles.notice(zone, "Zone readied")
+
+
+def _make_ready(host: Host, zone: str) -> None:
+    configuration = host.zones.config(zone)
+    name = host.zones.store.brand_of(configuration)
+    if name not in BRANDS:
+        raise ZoneadmdError(f"zones of brand {name} are not emulated by illumos-lab")
+    try:
+        host.runtime.mount_zone_root(configuration.zonepath)
+    except OSError as error:
+        raise ZoneadmdError(f"could not mount {configuration.zonepath}/root") from error
+    active = host.zones.enter_kernel(zone, configuration)
+    try:
+        _write_snapshot(host, active)
+        zone_mounts.mount_filesystems(host, active)
+        if configuration.exclusive_ip:
+            _ready_exclusive(host, active)
+        else:
+            _ready_shared(host, active)
+    except BaseException:
+        _release(host, active)
+        raise
 
 
 def _write_snapshot(host: Host, active: ActiveZone) -> None:
@@ -157,20 +172,46 @@ def _ready_shared(host: Host, active: ActiveZone) -> None:
                 stack.routes.add(everywhere, net.defrouter.partition("/")[0], net.physical)
 
 
-def boot(host: Host, zone: str) -> None:
+def boot(host: Host, zone: str, text: str = "", warn: Warn = _say_nothing) -> None:
     """Boot a zone that is installed or ready; returns when its init has been started.
+
+    Args:
+        host: the machine.
+        zone: the zone.
+        text: boot arguments in place of those in its configuration.
+        warn: told what zoneadmd warns of.
 
     Raises:
         ZoneadmdError: it cannot be booted; it is as it was before.
     """
     with host.zones.locked(zone):
+        arguments = _boot_arguments(host, zone, text, warn)
+        host.consoles.notice(zone, "Zone booting up" + _told(arguments))
+        _boot(host, zone, arguments)
+
+
+def _boot_arguments(host: Host, zone: str, text: str, warn: Warn) -> BootArguments:
+    arguments = boot_arguments.parse(text or host.zones.config(zone).get("bootargs"))
+    if arguments.unused:
+        warn(f"WARNING: Unused or invalid boot arguments `{arguments.unused}'.")
+    return arguments
+
+
+def _told(arguments: BootArguments) -> str:
+    """What messages say of the arguments that a zone boots with."""
+    return f" with arguments: {arguments.text}" if arguments.text else ""
+
+
+def _boot(host: Host, zone: str, arguments: BootArguments) -> None:
+    try:
         active = host.zones.active(zone)
         if active is None:
-            ready(host, zone)
+            _make_ready(host, zone)
             active = host.zones.active(zone)
         assert active is not None
         pause(host, _BOOT_SECONDS)
         try:
+            _check_init(host, active, arguments)
             _start(host, active)
         except OSError as error:
             _abandon(host, active)
@@ -178,9 +219,25 @@ def boot(host: Host, zone: str) -> None:
         except ZoneadmdError:
             _abandon(host, active)
             raise
-        active.state = RUNNING
-        zone_mounts.add_devices(host, active)
-        host.smf.start(zone)
+    except ZoneadmdError:
+        host.consoles.notice(zone, "Zone boot failed", halted=True)
+        raise
+    active.state = RUNNING
+    zone_mounts.add_devices(host, active)
+    host.smf.start(zone, arguments.milestone)
+
+
+def _check_init(host: Host, active: ActiveZone, arguments: BootArguments) -> None:
+    """The program that a zone is to start must be there; another than its own does not run here."""
+    init = arguments.init
+    if init == DEFAULT_INIT:
+        return
+    program = host.path(active.name, init)
+    if not program.exists():
+        raise ZoneadmdError(f"could not stat {program.parent}/{program.name}: No such file or directory")
+    if not program.stat().st_mode & 0o100:
+        raise ZoneadmdError(f"{init} is not executable")
+    raise ZoneadmdError(f"starting {init}: not emulated by illumos-lab")
 
 
 def _start(host: Host, active: ActiveZone) -> None:
@@ -198,14 +255,20 @@ def _start(host: Host, active: ActiveZone) -> None:
         with contextlib.suppress(sysidcfg.SysidcfgError):
             sysidcfg.configure(host, active.name, active.configuration)
     host.runtime.start_zone(active.name, host.zone_root(active.name), active.configuration.exclusive_ip)
+    host.consoles.start(active.name)
     if brand in LINUX_BRANDS:
         lx.set_kernel_version(host, active)
         lx.configure_network(host, active)
+        return
+    solaris10 = BRANDS[brand].sysidcfg
+    release, version = ("5.10", "Generic_Virtual") if solaris10 else ("5.11", host.profile.uname_version)
+    host.consoles.write(active.name, f"SunOS Release {release} Version {version} 64-bit\n")
 
 
 def _abandon(host: Host, active: ActiveZone) -> None:
     """Take a zone that did not come up out of the kernel again."""
     host.runtime.stop_zone(active.name)
+    host.consoles.stop(active.name)
     _release(host, active)
 
 
@@ -232,17 +295,24 @@ def _write_dns(host: Host, active: ActiveZone) -> None:
 def halt(host: Host, zone: str) -> None:
     """Halt a zone: end its processes, and give back what it was lent. Nothing happens when it is down."""
     with host.zones.locked(zone):
-        active = host.zones.active(zone)
-        if active is None:
-            return
-        if active.state == RUNNING:
-            active.state = SHUTTING_DOWN
-            host.smf.stop(zone)
-            pause(host, _SHUTDOWN_SECONDS)
-            host.runtime.stop_zone(zone)
-        active.state = DOWN
-        pause(host, _DOWN_SECONDS)
-        _release(host, active)
+        if host.zones.active(zone) is not None:
+            _halt(host, zone)
+            host.consoles.notice(zone, "Zone halted", halted=True)
+
+
+def _halt(host: Host, zone: str) -> None:
+    active = host.zones.active(zone)
+    if active is None:
+        return
+    if active.state == RUNNING:
+        active.state = SHUTTING_DOWN
+        host.smf.stop(zone)
+        pause(host, _SHUTDOWN_SECONDS)
+        host.runtime.stop_zone(zone)
+        host.consoles.stop(zone)
+    active.state = DOWN
+    pause(host, _DOWN_SECONDS)
+    _release(host, active)
 
 
 def _release(host: Host, active: ActiveZone) -> None:
@@ -266,17 +336,47 @@ def _release(host: Host, active: ActiveZone) -> None:
     host.zones.leave_kernel(zone)
 
 
-def shutdown(host: Host, zone: str) -> None:
-    """Shut a running zone down in an orderly way."""
-    halt(host, zone)
+def shutdown(host: Host, zone: str, limit: float | None = None) -> None:
+    """Shut a running zone down in an orderly way: its services stop before it is halted.
+
+    Args:
+        host: the machine.
+        zone: the zone.
+        limit: seconds to wait for it; by default as long as svc:/system/zones:default may take to stop.
+
+    Raises:
+        ZoneadmdError: somebody does that already, or it takes too long; it still goes down then.
+    """
+    with host.zones.locked(zone):
+        active = host.zones.active(zone)
+        if active is None:
+            return
+        if active.shutting_down:
+            raise ZoneadmdError("shutdown already in progress")
+        active.shutting_down = True
+
+    def go_down() -> None:
+        host.smf.shut_down(zone)
+        with host.zones.locked(zone):
+            if host.zones.active(zone) is active:
+                halt(host, zone)
+
+    # The zone shuts itself down; who asked for it only looks on.
+    thread = threading.Thread(target=go_down, name=f"{zone} shutdown", daemon=True)
+    thread.start()
+    thread.join(host.smf.shutdown_limit() if limit is None else limit)
+    if thread.is_alive():
+        raise ZoneadmdError("unable to shutdown zone")
 
 
-def reboot(host: Host, zone: str) -> None:
-    """Halt a zone and boot it with its present configuration.
+def reboot(host: Host, zone: str, text: str = "", warn: Warn = _say_nothing) -> None:
+    """Halt a zone and boot it with its present configuration; see `boot`.
 
     Raises:
         ZoneadmdError: it does not come up again; it stays halted.
     """
     with host.zones.locked(zone):
-        halt(host, zone)
-        boot(host, zone)
+        arguments = _boot_arguments(host, zone, text, warn)
+        host.consoles.notice(zone, "Zone rebooting" + _told(arguments))
+        _halt(host, zone)
+        _boot(host, zone, arguments)

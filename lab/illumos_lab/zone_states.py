@@ -22,6 +22,7 @@ class ActiveZone:
         zone_id: its number, unique since the host booted.
         configuration: the configuration that it was made with; later edits do not touch it.
         state: ``ready``, ``running``, ``shutting_down`` or ``down``.
+        shutting_down: somebody has asked it to shut itself down.
         lent: links that were given to it.
         logical: logical interfaces of the global zone that carry its addresses, as (interface, address).
         made_links: vnics that were made for it and go when it halts.
@@ -35,6 +36,7 @@ class ActiveZone:
     zone_id: int
     configuration: Configuration
     state: str = READY
+    shutting_down: bool = False
     lent: list[str] = field(default_factory=list)
     logical: list[tuple[str, str]] = field(default_factory=list)
     made_links: list[str] = field(default_factory=list)

@@ -181,6 +181,23 @@ class Zones:
             except (LookupError, ZoneadmdError):
                 continue  # one bad zone does not keep the others down
 
+    def shut_down_all(self) -> None:
+        """What svc:/system/zones:default does when it stops: shut the zones down, halt what is left."""
+        limit = self._host.smf.shutdown_limit() * 3 / 4
+        going = [
+            threading.Thread(target=self._shut_down, args=(active.name, limit), daemon=True)
+            for active in self.all_active()
+        ]
+        for thread in going:
+            thread.start()
+        for thread in going:
+            thread.join()
+        self.halt_all()
+
+    def _shut_down(self, zone: str, limit: float) -> None:
+        with contextlib.suppress(ZoneadmdError):
+            zone_life.shutdown(self._host, zone, limit)
+
     def halt_all(self) -> None:
         """Halt every active zone."""
         for active in reversed(self.all_active()):

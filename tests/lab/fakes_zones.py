@@ -18,8 +18,14 @@ class FakeSmf:
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
 
-    def start(self, zone: str) -> None:
-        self.calls.append(("start", zone))
+    def start(self, zone: str, milestone: str = "") -> None:
+        self.calls.append(("start", f"{zone} {milestone}".strip()))
+
+    def shut_down(self, zone: str) -> None:
+        self.calls.append(("shut_down", zone))
+
+    def shutdown_limit(self) -> float:
+        return 60.0
 
     def stop(self, zone: str) -> None:
         self.calls.append(("stop", zone))

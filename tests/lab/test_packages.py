@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from illumos_lab.image import build
 from illumos_lab.packages import UnknownPackageError
 from illumos_lab.profile import OMNIOS, OPENINDIANA, TRIBBLIX
 from tests.lab.fakes_smf import ServiceHost, service_host
@@ -54,6 +55,41 @@ def test_nothing_to_do_is_status_4(omnios: ServiceHost) -> None:
         "No updates necessary for this image.\n",
         "",
     )
+
+
+def test_a_publisher_can_be_switched_off_removed_and_set_again(omnios: ServiceHost) -> None:
+    extra = "https://pkg.omnios.org/r151054/extra"
+    names = ["omnios", "extra.omnios"]
+
+    def listed() -> list[str]:
+        return [line.split()[0] for line in pkg(omnios, "publisher", "-Hn").stdout.splitlines()]
+
+    assert listed() == names
+    assert pkg(omnios, "set-publisher", "--disable", "extra.omnios") == (0, "", "")
+    assert listed() == ["omnios"]
+    assert "extra.omnios (disabled)" in pkg(omnios, "publisher", "-H").stdout
+    assert pkg(omnios, "unset-publisher", "extra.omnios") == (0, "", "")
+    assert "extra.omnios" not in pkg(omnios, "publisher", "-H").stdout
+    assert pkg(omnios, "install", "ooce/network/dnsmasq").exit == 1
+    # A new zone has the publishers of the global zone.
+    omnios.boot_zone("web", "lipkg")
+    assert pkg(omnios, "install", "ooce/network/dnsmasq", zone="web").exit == 1
+    with pytest.raises(UnknownPackageError):
+        omnios.packages.populate(omnios.path("global", "/other"), "lipkg", ["ooce/network/dnsmasq"])
+    assert pkg(omnios, "set-publisher", "-g", extra, "extra.omnios") == (0, "", "")
+    assert listed() == names
+    assert pkg(omnios, "install", "-q", "ooce/network/dnsmasq").exit == 0
+
+
+def test_a_publisher_needs_a_repository_and_a_privileged_caller(omnios: ServiceHost) -> None:
+    result = pkg(omnios, "set-publisher", "-g", "https://pkg.example.org/", "other")
+    assert result.exit == 1
+    assert "do not appear to point to a valid pkg repository" in result.stderr
+    assert pkg(omnios, "unset-publisher", "other").exit == 1
+    assert pkg(omnios, "set-publisher", "-d", "extra.omnios", privileged=False).exit == 1
+    assert pkg(omnios, "unset-publisher", "extra.omnios", privileged=False).exit == 1
+    assert len(pkg(omnios, "publisher", "-Hn").stdout.splitlines()) == 2
+    assert pkg(omnios, "refresh", "--full") == (0, "", "")
 
 
 def test_an_unknown_package_is_refused(omnios: ServiceHost) -> None:
@@ -147,3 +183,12 @@ def test_pkginfo_of_unknown_packages(tribblix: ServiceHost) -> None:
         "system      TRIBzap          Tribblix package and zone management\n",
         'ERROR: information for "nosuch" was not found\n',
     )
+
+
+def test_omnios_says_where_its_users_look_for_programs_and_where_it_comes_from(tmp_path: Path) -> None:
+    build(tmp_path, OMNIOS, "gz1", "192.0.2.10/24")
+    login = (tmp_path / "host/etc/default/login").read_text().splitlines()
+    assert "PATH=/usr/bin:/usr/sbin:/sbin:/opt/ooce/bin:/usr/gnu/bin" in login
+    assert "SUPATH=/usr/sbin:/sbin:/opt/ooce/sbin:/usr/bin:/opt/ooce/bin" in login
+    names = [line.partition("=")[0] for line in (tmp_path / "host/etc/os-release").read_text().splitlines()]
+    assert {"HOME_URL", "SUPPORT_URL", "BUG_REPORT_URL"} <= set(names)

@@ -167,6 +167,12 @@ def test_a_transient_service_runs_as_its_user_and_leaves_no_process(host: Host) 
     assert host.run("svcs once:first").status == 1
 
 
+def test_a_dump_waits_for_a_service_that_starts(host: Host) -> None:
+    _import(host, ONCE.format(user="root").replace("/usr/bin/id -un &gt; /tmp/once", "/usr/bin/sleep 1"))
+    assert "online svc:/site/once:first" in host.dump()["services"]
+    host.run("svccfg delete -f once:first").check()
+
+
 def test_a_profile_enables_what_is_there(host: Host) -> None:
     host.run("echo one > /etc/web.conf")
     _import(host, MANIFEST)
@@ -248,3 +254,59 @@ def test_what_svccfg_cannot_find_or_export_is_told(host: Host) -> None:
     assert "not emulated" in host.run("svccfg export network/ssh").stderr
     assert "not emulated" in host.run("svccfg delete network/ssh").stderr
     assert host.run("svcprop -w network/ssh").status == 2
+
+
+ORDERLY = """\
+<service_bundle type='manifest' name='orderly'>
+  <service name='site/orderly' type='service' version='1'>
+    <create_default_instance enabled='true'/>
+    <exec_method type='method' name='start' exec=':true' timeout_seconds='60'/>
+    <exec_method type='method' name='stop' exec='/usr/bin/touch /var/tmp/stopped' timeout_seconds='60'/>
+    <property_group name='startd' type='framework'>
+      <propval name='duration' type='astring' value='transient'/>
+    </property_group>
+  </service>
+</service_bundle>
+"""
+
+
+def test_a_zone_that_shuts_down_stops_its_services_and_one_that_is_halted_does_not(host: Host) -> None:
+    def boot(*words: str) -> None:
+        host.run(f"zoneadm -z down boot {' '.join(words)}").check()
+        state = "svcs -z down -H -o state svc:/milestone/multi-user-server:default 2>/dev/null"
+        _eventually(lambda: host.run(state).stdout == "online\n")
+        host.run("rm -f /zones/down/root/var/tmp/stopped && svcadm -z down enable -s site/orderly").check()
+
+    def stopped() -> bool:
+        return host.run("ls /zones/down/root/var/tmp/stopped").status == 0
+
+    def is_down() -> bool:
+        return host.run("zoneadm -z down list -p | cut -d: -f3").stdout == "installed\n"
+
+    host.run("zonecfg -z down 'create -t lipkg; set zonepath=/zones/down'").check()
+    host.run("zoneadm -z down install -s").check()
+    host.run("cat > /zones/down/root/var/svc/manifest/orderly.xml", input=ORDERLY).check()
+    boot()
+    host.run("zoneadm -z down halt").check()
+    assert not stopped()
+    boot()
+    host.run("zoneadm -z down shutdown").check()
+    assert stopped()
+    boot()
+    host.run("zlogin down /usr/sbin/shutdown -y -g0 -i5")
+    _eventually(is_down)
+    assert stopped()
+    host.run("zoneadm -z down uninstall -F && zonecfg -z down delete -F").check()
+
+
+def test_a_zone_boots_as_far_as_it_is_told(host: Host) -> None:
+    def state(name: str) -> str:
+        return host.run(f"svcs -z far -H -o state {name} 2>/dev/null").stdout
+
+    host.run("zonecfg -z far 'create -t lipkg; set zonepath=/zones/far'").check()
+    host.run("zoneadm -z far install -s && zoneadm -z far boot -- -m milestone=single-user").check()
+    _eventually(lambda: state("svc:/milestone/single-user:default") == "online\n")
+    assert state("svc:/network/ssh:default") == "disabled\n"
+    host.run("svcadm -z far milestone all").check()
+    _eventually(lambda: state("svc:/network/ssh:default") == "online\n")
+    host.run("zoneadm -z far halt && zoneadm -z far uninstall -F && zonecfg -z far delete -F").check()

@@ -94,7 +94,7 @@ def test_a_zone_is_made_from_an_archive_or_a_dataset(host: Any, tmp_path: Path) 
 
 def test_lx_zones_need_an_ip_stack_of_their_own(host: Any) -> None:
     configure(host, "z", brand="lx")
-    assert zoneadm(host, "-z", "z", "verify") == (
+    assert zoneadm(host, "-z", "z", "install") == (
         1,
         "",
         "zones of brand lx need ip-type exclusive.\nzoneadm: zone z failed to verify\n",
@@ -364,7 +364,7 @@ def test_file_systems_and_datasets_are_verified(host: Any) -> None:
         *("add fs", "set dir=/b", "set special=rpool/vm", "set type=zfs", "end"),
         *("add fs", "set dir=/c", "set special=rpool/no", "set type=zfs", "end"),
     )
-    assert zoneadm(host, "-z", "z", "verify").stderr.splitlines() == [
+    assert zoneadm(host, "-z", "z", "install").stderr.splitlines() == [
         "could not verify fs /a: zfs 'rpool/plain' mountpoint is not \"legacy\"",
         "cannot verify fs /b: 'rpool/vm' is not a file system",
         "could not verify fs /c: could not access zfs dataset 'rpool/no'",

@@ -80,7 +80,7 @@ STATES = {
     "uninstall -F": {
         "configured": (1, "zoneadm: zone 'web': is already in state 'configured'.\n"),
         "running": (1, "zoneadm: zone 'web': uninstall operation is invalid for running zones.\n"),
-        "ready": (1, "zoneadm: zone 'web': uninstall operation is invalid for running zones.\n"),
+        "ready": (1, "zoneadm: zone 'web': uninstall operation is invalid for ready zones.\n"),
     },
     "detach": {
         "configured": (1, "zoneadm: zone 'web': must be installed before detach.\n"),
@@ -123,6 +123,53 @@ def test_unprivileged_callers_and_other_zones_are_refused(host: Any) -> None:
     )
     assert zoneadm(host, "-z", "global", "boot").stderr == (
         "zoneadm: zone 'global': boot operation is invalid for the global zone.\n"
+    )
+
+
+def test_a_subcommand_needs_a_zone(host: Any) -> None:
+    assert zoneadm(host, "halt") == (1, "", "zoneadm: no zone specified\n")
+    assert zoneadm(host, "-u", "nonsense", "list") == (1, "", "zoneadm: illegal UUID value specified\n")
+    assert zoneadm(host, "install").exit == 2
+
+
+def test_words_that_mean_nothing_are_wrong_usage(host: Any) -> None:
+    bring_to(host, "running")
+    for command in ("halt", "ready"):
+        result = zoneadm(host, "-z", "web", command, "now")
+        assert (result.exit, result.stderr.partition("\n")[0]) == (2, f"usage:\t{command}")
+    # A wrong state to mark is not even told of.
+    assert zoneadm(host, "-z", "web", "mark", "running") == (2, "", "")
+    assert state(host) == "running"
+
+
+def test_sysboot_is_for_installed_zones(host: Any) -> None:
+    bring_to(host, "running")
+    assert zoneadm(host, "-z", "web", "sysboot") == (
+        1,
+        "",
+        "zoneadm: zone 'web': sysboot operation is invalid for running zones.\n",
+    )
+
+
+def test_a_manifest_is_tried_before_its_zone_is_configured(host: Any) -> None:
+    bring_to(host, "installed")
+    manifest = zoneadm(host, "-z", "web", "detach", "-n", privileged=False).stdout
+    host.path("global", "/tmp").mkdir(exist_ok=True)
+    host.path("global", "/tmp/web.xml").write_text(manifest)
+    host.path("global", "/tmp/bad.xml").write_text("hello")
+    assert zoneadm(host, "attach", "-n", "/tmp/web.xml") == (0, "", "")
+    assert zoneadm(host, "attach", "-n", "/tmp/bad.xml") == (
+        1,
+        "",
+        "zoneadm: /tmp/bad.xml is not an XML file\n",
+    )
+    assert zoneadm(host, "attach", "-n", "/tmp/none.xml") == (
+        1,
+        "",
+        "zoneadm: could not open manifest path /tmp/none.xml: No such file or directory\n",
+    )
+    assert zoneadm(host, "-z", "web", "attach", "-F", "-n", "/tmp/web.xml").stderr == (
+        "zoneadm: zone 'web': -F and -n flags are mutually exclusive\n"
     )
 
 
@@ -180,10 +227,96 @@ def test_ipkg_zones_need_a_dataset_above_their_zonepath(host: Any) -> None:
 def test_overlapping_zonepaths_do_not_verify(host: Any) -> None:
     bring_to(host, "installed")
     configure(host, "db", "set zonepath=/zones/web/db")
-    assert zoneadm(host, "-z", "db", "verify").stderr == (
+    assert zoneadm(host, "-z", "db", "install").stderr == (
         "db zonepath (/zones/web/db) and web zonepath (/zones/web) overlap.\n"
+        "could not verify zonepath /zones/web/db because of the above errors.\n"
         "zoneadm: zone db failed to verify\n"
     )
+    # What is not there yet cannot be looked at.
+    result = zoneadm(host, "-z", "db", "verify")
+    assert result.exit == 0
+    assert result.stderr.startswith("WARNING: /zones/web/db does not exist, so it could not be verified.\n")
+
+
+def test_a_zonepath_must_be_fit_for_a_zone(host: Any) -> None:
+    configure(host, "web")
+    parent, zonepath = host.path("global", "/zones"), host.path("global", "/zones/web")
+    parent.chmod(0o775)
+    because = "could not verify zonepath /zones/web because of the above errors.\n"
+    failed = "zoneadm: zone web failed to verify\n"
+    answer = f"/zones must not be group writable.\n{because}{failed}"
+    assert zoneadm(host, "-z", "web", "install") == (1, "", answer)
+    parent.chmod(0o755)
+    zonepath.mkdir(mode=0o755)
+    # To verify is to look on; the others mend it.
+    result = zoneadm(host, "-z", "web", "verify")
+    wrong = "/zones/web must not be group readable.\n/zones/web must not be group executable.\n"
+    assert result.exit == 1
+    assert result.stderr.startswith(wrong)
+    assert zonepath.stat().st_mode & 0o777 == 0o755
+    result = zoneadm(host, "-z", "web", "install")
+    assert result.exit == 0
+    assert result.stderr.startswith(wrong)
+    assert result.stderr.endswith("/zones/web: changing permissions to 0700.\n")
+    assert zonepath.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_a_detached_zone_has_left_is_not_installed_over(host: Any) -> None:
+    bring_to(host, "installed")
+    assert zoneadm(host, "-z", "web", "detach").exit == 0
+    for command in ("install", "verify"):
+        assert zoneadm(host, "-z", "web", command) == (
+            1,
+            "",
+            f"Cannot {command} detached zone.\nUse attach or remove /zones/web directory.\n"
+            "could not verify zonepath /zones/web because of the above errors.\n"
+            "zoneadm: zone web failed to verify\n",
+        )
+    assert state(host) == "configured"
+
+
+def test_interfaces_that_are_not_free_are_warned_of(host: Any) -> None:
+    bring_to(host, "running")
+    configure(host, "second", *NET)
+    owned = "'web0' which is used by the non-global zone 'web'."
+    configure(host, "third", "set ip-type=exclusive", "add net", "set physical=e1000g0", "end")
+    plumbed = "'e1000g0' which is used in the global zone."
+    configure(host, "fourth", "add net", "set physical=web0", "set address=10.0.0.9/24", "end")
+    absent = "'web0' which may not be present/plumbed in the global zone."
+    host.stacks["global"].plumb("e1000g0", v4=True)
+    for zone, text in (("second", owned), ("third", plumbed), ("fourth", absent)):
+        result = zoneadm(host, "-z", zone, "verify")
+        assert result.exit == 0
+        assert result.stderr.endswith(f"WARNING: skipping network interface {text}\n")
+
+
+@pytest.mark.parametrize(
+    ("resource", "problem"),
+    [
+        ("set type=nfs; set special=/a", "cannot verify fs /d: type nfs is not allowed."),
+        (
+            "set type=ext4; set special=/a",
+            "could not verify fs /d: could not access /usr/lib/fs/ext4/mount: No such file or directory",
+        ),
+        (
+            "set type=lofs; set special=/nosuch",
+            "could not verify fs /d: could not access /nosuch: No such file or directory",
+        ),
+        (
+            "set type=lofs; set special=/etc; set raw=/dev/rdsk/x",
+            "cannot verify fs /d: 'raw' device specified but no fsck executable exists for lofs",
+        ),
+        (
+            "set type=ufs; set special=/dev/dsk/x",
+            "could not verify fs /d: must specify 'raw' device for ufs file systems",
+        ),
+    ],
+)
+def test_file_systems_are_verified(host: Any, resource: str, problem: str) -> None:
+    configure(host, "web", "add fs", "set dir=/d", *resource.split("; "), "end")
+    result = zoneadm(host, "-z", "web", "verify")
+    assert result.exit == 1
+    assert result.stderr.endswith(f"{problem}\nzoneadm: zone web failed to verify\n")
 
 
 def test_tribblix_installs_packages_beside_its_overlays(tmp_path: Path) -> None:
@@ -199,8 +332,22 @@ def test_uninstall_without_force_asks_on_a_terminal_only(host: Any) -> None:
     assert zoneadm(host, "-z", "web", "uninstall") == (
         1,
         "",
-        "Input not from terminal and -F not specified: uninstall not done.\n",
+        "zoneadm: zone 'web': Input not from terminal and -F not specified: uninstall not done.\n",
     )
+
+
+def test_what_the_global_zone_has_mounted_in_a_zone_keeps_it(host: Any) -> None:
+    bring_to(host, "installed")
+    assert host.run("zfs", "create", "-o", "mountpoint=/zones/web/root/data", "rpool/data").exit == 0
+    assert zoneadm(host, "-z", "web", "uninstall", "-F") == (
+        1,
+        "",
+        "zoneadm: zone 'web': These file systems are mounted on subdirectories of /zones/web/root.\n\n"
+        "zoneadm: zone 'web':   /zones/web/root/data\n\n",
+    )
+    assert state(host) == "installed"
+    assert host.run("zfs", "destroy", "rpool/data").exit == 0
+    assert zoneadm(host, "-z", "web", "uninstall", "-F").exit == 0
 
 
 def test_upstream_forgets_the_universal_id_at_uninstall(tmp_path: Path) -> None:
@@ -287,6 +434,83 @@ def test_boot_lends_links_makes_the_stack_and_starts_the_zone(host: Any) -> None
     assert host.smf.calls == [("start", "web")]
     assert zoneadm(host, "list").stdout == "global\nweb\n"
     assert host.path("global", "/var/run/zones/web.snapshot.xml").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "milestone"),
+    [
+        (["-s"], "single-user"),
+        (["--", "-s"], "single-user"),
+        (["--", "-m", "verbose,milestone=multi-user"], "multi-user"),
+        (["--", "-m", "verbose"], ""),
+    ],
+)
+def test_boot_arguments_say_how_far_services_go(host: Any, words: list[str], milestone: str) -> None:
+    bring_to(host, "installed")
+    assert zoneadm(host, "-z", "web", "boot", *words) == (0, "", "")
+    assert host.smf.calls == [("start", f"web {milestone}".strip())]
+
+
+def test_boot_arguments_of_the_command_go_before_those_of_the_configuration(host: Any) -> None:
+    bring_to(host, "installed")
+    assert host.run("zonecfg", "-z", "web", 'set bootargs="-m milestone=single-user"').exit == 0
+    assert zoneadm(host, "-z", "web", "boot").exit == 0
+    assert zoneadm(host, "-z", "web", "reboot", "--", "-m", "milestone=multi-user").exit == 0
+    assert [call for call in host.smf.calls if call[0] == "start"] == [
+        ("start", "web single-user"),
+        ("start", "web multi-user"),
+    ]
+
+
+def test_words_among_boot_arguments_are_warned_of(host: Any) -> None:
+    bring_to(host, "installed")
+    assert zoneadm(host, "-z", "web", "boot", "--", "kernel/unix", "-v", "now") == (
+        0,
+        "",
+        "zone 'web': WARNING: Unused or invalid boot arguments ` -v now'.\n",
+    )
+
+
+def test_another_init_must_be_there(host: Any) -> None:
+    bring_to(host, "installed")
+    result = zoneadm(host, "-z", "web", "boot", "--", "-i", "/sbin/other")
+    assert result.exit == 1
+    assert result.stderr.endswith(
+        "/other: No such file or directory\nzoneadm: zone 'web': call to zoneadmd failed\n"
+    )
+    assert state(host) == "installed"
+
+
+def test_shutdown_stops_services_before_the_zone_is_halted(host: Any) -> None:
+    bring_to(host, "running")
+    assert zoneadm(host, "-z", "web", "shutdown", "-r", "--", "-s") == (0, "", "")
+    assert host.smf.calls == [
+        ("start", "web"),
+        ("shut_down", "web"),
+        ("stop", "web"),
+        ("start", "web single-user"),
+    ]
+
+
+def test_a_shutdown_that_takes_too_long_goes_on_by_itself(host: Any) -> None:
+    bring_to(host, "running")
+    asked, down = threading.Event(), threading.Event()
+
+    def shut_down(zone: str) -> None:
+        asked.set()
+        down.wait()
+
+    host.smf.shut_down = shut_down
+    host.smf.shutdown_limit = lambda: 0.0
+    unable = (1, "", "zone 'web': unable to shutdown zone\n")
+    assert zoneadm(host, "-z", "web", "shutdown") == unable
+    assert asked.wait(60)
+    assert zoneadm(host, "-z", "web", "shutdown") == (1, "", "zone 'web': shutdown already in progress\n")
+    assert state(host) == "running"
+    going = next(thread for thread in threading.enumerate() if thread.name == "web shutdown")
+    down.set()
+    going.join(60)
+    assert state(host) == "installed"
 
 
 def test_halt_gives_everything_back(host: Any) -> None:
@@ -432,7 +656,8 @@ def test_zlogin_options(host: Any) -> None:
     assert host.run("zlogin", "-n", "web") == (
         2,
         "",
-        "zlogin: -n may not be specified for interactive login\n",
+        "zlogin: -n may not be specified for interactive login\n"
+        "usage: zlogin [-dinCEINQS] [-e cmdchar] [-l user] zonename [command [args ...] ]\n",
     )
     assert host.run("zlogin").exit == 2
 

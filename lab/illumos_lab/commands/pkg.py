@@ -9,7 +9,7 @@ from pathlib import Path
 from illumos_lab.getopt import MissingValueError, UnknownOptionError, getopt
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
-from illumos_lab.packages import Package, match, publishers
+from illumos_lab.packages import Package, Publisher, match, publishers
 
 _OK, _OOPS, _BADOPT, _PARTIAL, _NOP = 0, 1, 2, 3, 4
 
@@ -25,7 +25,7 @@ Basic subcommands:
         pkg publisher [-HPn] [-F format] [publisher ...]
 """
 _NOT_EMULATED_WORDS = """
-    update refresh contents search verify fix revert set-publisher unset-publisher
+    update contents search verify fix revert
     history freeze unfreeze mediator set-mediator variant facet change-variant change-facet
     image-create attach-linked detach-linked list-linked sync-linked audit-linked
     exact-install avoid unavoid property set-property purge-history rebuild-index
@@ -72,7 +72,8 @@ class _Call:
     argv: list[str]
 
     def options(self, letters: str) -> tuple[dict[str, str], list[str]]:
-        long = {"accept": "A", "no-refresh": "N", "licenses": "L"}
+        words = "accept=A no-refresh=N licenses=L full=f search-first=P add-origin=g enable=e disable=d"
+        long = dict(word.split("=") for word in words.split())
         options, operands = getopt(
             self.argv, letters, {name: letter for name, letter in long.items() if letter in letters}
         )
@@ -133,7 +134,7 @@ def _list(call: _Call) -> int:
         return _OOPS
     packages = call.host.packages
     installed = packages.all_installed(call.root)
-    known = list(packages.catalogue.values()) if "a" in given else installed
+    known = packages.offered(call.root) if "a" in given else installed
     if patterns:
         found = {pattern: match(pattern, known) for pattern in patterns}
         missing = [pattern for pattern in patterns if not found[pattern]]
@@ -157,7 +158,7 @@ def _list(call: _Call) -> int:
 
 
 def _line(call: _Call, package: Package, installed: bool) -> str:
-    preferred = publishers(call.host.profile)[0].name
+    preferred = next((each.name for each in call.host.packages.publishers(call.root)), "")
     name = package.name
     if package.publisher != preferred:
         name += f" ({package.publisher})"
@@ -172,7 +173,7 @@ def _install(call: _Call) -> int:
     if not call.may_change():
         return _OOPS
     packages = call.host.packages
-    found = {pattern: packages.find(pattern) for pattern in patterns}
+    found = {pattern: packages.find(pattern, call.root) for pattern in patterns}
     missing = [pattern for pattern in patterns if not found[pattern]]
     if missing:
         listed = "\n".join(f"        {pattern}" for pattern in missing)
@@ -238,7 +239,7 @@ def _publisher(call: _Call) -> int:
     if given.get("F", "default") not in ("default", "tsv"):
         call.error(f"Unrecognized format {given['F']}.")
         return _BADOPT
-    known = publishers(call.host.profile)
+    known = call.host.packages.publishers(call.root)
     unknown = [name for name in names if name not in [each.name for each in known]]
     if unknown:
         call.run.err(f"pkg publisher: Unknown publisher '{unknown[0]}'.\n")
@@ -250,21 +251,75 @@ def _publisher(call: _Call) -> int:
             "\t".join(header) + "\n" if tsv else f"{'PUBLISHER':<27} {'TYPE':<8} {'STATUS':<6} P LOCATION\n"
         )
     for each in known[:1] if "P" in given else known:
-        if names and each.name not in names:
+        if (names and each.name not in names) or ("n" in given and not each.enabled):
             continue
         if tsv:
-            fields = (each.name, "true", "false", "true", "origin", "online", each.origin, "-")
+            enabled = str(each.enabled).lower()
+            fields = (each.name, "true", "false", enabled, "origin", "online", each.origin, "-")
             call.run.out("\t".join(fields) + "\n")
         else:
-            call.run.out(f"{each.name:<27} {'origin':<8} {'online':<6} F {each.origin}\n")
+            name = each.name if each.enabled else f"{each.name} (disabled)"
+            call.run.out(f"{name:<27} {'origin':<8} {'online':<6} F {each.origin}\n")
     return _OK
+
+
+def _set_publisher(call: _Call) -> int:
+    """``set-publisher [-P] [-e|-d] [-g origin] [-G origin|*] name``: make, change or switch a publisher."""
+    given, names = call.options("Pedg:G:O:N")
+    if len(names) != 1:
+        call.error(f"only one publisher name may be specified\n{_USAGE.rstrip()}")
+        return _BADOPT
+    if not call.may_change():
+        return _OOPS
+    packages, name = call.host.packages, names[0]
+    chosen = {each.name: each for each in packages.publishers(call.root)}
+    before = chosen.get(name)
+    origin = given.get("g") or given.get("O") or (before.origin if before else "")
+    origin = origin.rstrip("/") + "/" if origin else ""
+    if origin not in (each.origin for each in publishers(call.host.profile)):
+        call.run.err(
+            f"\npkg set-publisher: The origin URIs for '{name}' do not appear to point to a valid pkg "
+            "repository.\n"
+        )
+        return _OOPS
+    enabled = "d" not in given and ("e" in given or before is None or before.enabled)
+    new = Publisher(name, origin, enabled)
+    others = [each for each in chosen.values() if each.name != name]
+    first = "P" in given or (bool(chosen) and name == next(iter(chosen)))
+    packages.set_publishers(call.root, [new, *others] if first else [*others, new])
+    return _OK
+
+
+def _unset_publisher(call: _Call) -> int:
+    """``unset-publisher name ...``"""
+    _, names = call.options("")
+    if not names:
+        call.error(f"at least one publisher must be specified\n{_USAGE.rstrip()}")
+        return _BADOPT
+    if not call.may_change():
+        return _OOPS
+    packages = call.host.packages
+    before = packages.publishers(call.root)
+    packages.set_publishers(call.root, [each for each in before if each.name not in names])
+    unknown = [name for name in names if name not in [each.name for each in before]]
+    if not unknown:
+        return _OK
+    listed = "".join(f"\nRemoval failed for '{name}': Unknown publisher '{name}'." for name in unknown)
+    call.run.err(f"pkg unset-publisher: {listed}\n")
+    return _OOPS if len(unknown) == len(names) else _PARTIAL
+
+
+def _refresh(call: _Call) -> int:
+    """``refresh [--full] [publisher ...]``: there is never anything new."""
+    call.options("fq")
+    return _OK if call.may_change() else _OOPS
 
 
 def _info(call: _Call) -> int:
     given, patterns = call.options("lrqL")
     packages = call.host.packages
     installed = packages.all_installed(call.root)
-    known = list(packages.catalogue.values()) if "r" in given else installed
+    known = packages.offered(call.root) if "r" in given else installed
     missing = [pattern for pattern in patterns if not match(pattern, known)]
     chosen = (
         [each for each in known if any(each in match(pattern, known) for pattern in patterns)]
@@ -305,6 +360,9 @@ SUBCOMMANDS: dict[str, Callable[[_Call], int]] = {
     "install": _install,
     "uninstall": _uninstall,
     "publisher": _publisher,
+    "set-publisher": _set_publisher,
+    "unset-publisher": _unset_publisher,
+    "refresh": _refresh,
     "info": _info,
 }
 """What the lab emulates."""

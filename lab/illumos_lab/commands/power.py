@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 from illumos_lab import zone_life
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
+from illumos_lab.zone_states import ZoneadmdError
 
+_FOR_EVER = threading.TIMEOUT_MAX
 _REBOOT, _OFF = "reboot", "off"
 _BY_STATE = {"0": _OFF, "5": _OFF, "6": _REBOOT}
 _BY_NAME = {"reboot": _REBOOT, "halt": _OFF, "poweroff": _OFF}
@@ -33,9 +36,22 @@ def main(host: Host, run: Invocation) -> int:
         host.power(action)
         return 0
     # The zone's end is the caller's end too: it cannot wait for it.
-    act = zone_life.reboot if action == _REBOOT else zone_life.halt
-    threading.Thread(target=act, args=(host, run.zone), daemon=True).start()
+    graceful = run.name not in _BY_NAME
+    threading.Thread(target=_end, args=(host, run.zone, action, graceful), daemon=True).start()
     return 0
+
+
+def _end(host: Host, zone: str, action: str, graceful: bool) -> None:
+    """End a zone, its services first unless they are to be killed, and boot it again if that is asked."""
+    with contextlib.suppress(ZoneadmdError):
+        if graceful:
+            zone_life.shutdown(host, zone, _FOR_EVER)
+        if action == _OFF:
+            zone_life.halt(host, zone)
+        elif graceful:
+            zone_life.boot(host, zone)
+        else:
+            zone_life.reboot(host, zone)
 
 
 def _state(run: Invocation) -> str:

@@ -10,7 +10,7 @@ from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
 from illumos_lab.smf import NoRepositoryError
 from illumos_lab.smf import fmri as names
-from illumos_lab.smf.restarter import UP, Instance, Restarter
+from illumos_lab.smf.restarter import RESTARTER, UP, Instance, Restarter
 
 _OK, _ERROR, _USAGE, _WRONG_STATE, _UNSATISFIED = range(5)
 
@@ -27,6 +27,22 @@ Usage: svcadm [-S <state>] [-v] [-Z | -z zone] [cmd [args ... ]]
 
 \tServices can be specified using an FMRI, abbreviation, or fnmatch(5)
 \tpattern, as shown in these examples for svc:/network/smtp:sendmail
+"""
+
+
+_MILESTONE_USAGE = """\
+Usage: svcadm milestone [-d] <milestone>
+
+\t-d\tmake the specified milestone the default for system boot
+
+\tMilestones can be specified using an FMRI or abbreviation.
+\tThe major milestones are as follows:
+
+\tall
+\tnone
+\tsvc:/milestone/single-user:default
+\tsvc:/milestone/multi-user:default
+\tsvc:/milestone/multi-user-server:default
 """
 
 
@@ -88,18 +104,31 @@ def main(host: Host, run: Invocation) -> int:
         given = dict(options)
         if not words or words[0] not in SUBCOMMANDS:
             raise _WrongUsage
-        if run.zone != "global" and given.keys() & {"z", "Z"}:
-            raise _Failed("-z and -Z may only be used from the global zone")
-        if "Z" in given:
-            raise _Failed("-Z: not emulated by illumos-lab")
-        restarter = host.smf.restarter(given.get("z", run.zone))
-        call = _Call(run, restarter, "v" in given, given.get("S", ""), words[1:])
-        return SUBCOMMANDS[words[0]](call)
+        for letter, _ in options:
+            if letter in "zZ" and run.zone != "global":
+                raise _Failed(f"svcadm -{letter} may only be used from the global zone")
+        if given.keys() >= {"z", "Z"}:
+            raise _WrongUsage
+        status = _OK
+        for zone in host.smf.zones() if "Z" in given else [given.get("z", run.zone)]:
+            restarter = host.smf.restarter(zone)
+            call = _Call(run, restarter, "v" in given, given.get("S", ""), words[1:])
+            status = _in_zone(call, SUBCOMMANDS[words[0]]) or status
+        return status
     except (_WrongUsage, UnknownOptionError, MissingValueError):
         run.err(_USAGE_TEXT)
         return _USAGE
     except (_Failed, NoRepositoryError) as error:
         run.err(f"{run.name}: {error}\n")
+        return _ERROR
+
+
+def _in_zone(call: _Call, command: Callable[[_Call], int]) -> int:
+    """Run a subcommand in one zone; what goes wrong there does not keep it from the next."""
+    try:
+        return command(call)
+    except _Failed as error:
+        call.run.err(f"{call.run.name}: {error}\n")
         return _ERROR
 
 
@@ -234,15 +263,17 @@ def _mark(call: _Call) -> int:
 
 
 def _milestone(call: _Call) -> int:
-    _, operands = call.options("d")
-    if len(operands) != 1:
-        raise _WrongUsage
-    name = operands[0]
-    if name != "all":
-        found = names.match(name, call.restarter.instances)
-        if name != "none" and not found:
-            raise _Failed(f'"{name}" is not a valid major milestone.')
-        raise _Failed("milestones other than all: not emulated by illumos-lab")
+    """``milestone [-d] NAME``; the message on a wrong one comes without the program's name."""
+    given, operands = call.options("d")
+    milestone = names.milestone(operands[0]) if operands else None
+    if milestone is None:
+        if operands:
+            call.run.err(f'"{operands[0]}" is not a valid major milestone.\n')
+        call.run.err(_MILESTONE_USAGE)
+        return _USAGE
+    if not call.run.privileged:
+        raise _Failed(f"{RESTARTER}: Permission denied.")
+    call.restarter.set_milestone(milestone, persistent="d" in given)
     return _OK
 
 

@@ -12,7 +12,7 @@ from illumos_lab.getopt import MissingValueError, UnknownOptionError, getopt
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
 from illumos_lab.ipfilter.call import read_file, system_error
-from illumos_lab.smf import NoRepositoryError, manifest
+from illumos_lab.smf import NoRepositoryError, manifest, methods
 from illumos_lab.smf import fmri as names
 from illumos_lab.smf.manifest import Delivered, ManifestError
 from illumos_lab.smf.repository import Properties, Property
@@ -25,12 +25,14 @@ _USAGE_TEXT = (
     "\tsvccfg [-?]\n"
 )
 _NOT_EMULATED_WORDS = """
-    extract cleanup inventory archive restore repository set
-    describe delcust editprop listsnap selectsnap revert listpg delnotify setnotify listnotify
-    add delmethod setenv unsetenv hash
+    extract cleanup archive restore repository set
+    describe delcust editprop selectsnap delnotify setnotify listnotify delhash
 """
 NOT_EMULATED = frozenset(_NOT_EMULATED_WORDS.split())
 """What illumos has besides."""
+_SNAPSHOTS = ("initial", "running")
+"""Snapshots that every instance has."""
+
 _TYPES_WORDS = """
     boolean count integer time astring ustring opaque host hostname net_address net_address_v4
     net_address_v6 uri fmri
@@ -52,7 +54,9 @@ class _Session:
     entity: str = ""
 
     def services(self) -> list[str]:
-        return list(dict.fromkeys(names.split(fmri)[0] for fmri in self.restarter.instances))
+        """Those that have instances, and those that have none yet."""
+        used = (names.split(fmri)[0] for fmri in self.restarter.instances)
+        return list(dict.fromkeys([*used, *self.restarter.repository.services]))
 
     def selected(self) -> str:
         if not self.entity:
@@ -68,8 +72,9 @@ class _Session:
         entity = self.selected()
         if entity in self.restarter.instances:
             return self.restarter.composed(entity)
-        first = next(fmri for fmri in self.restarter.instances if names.split(fmri)[0] == entity)
-        delivered = self.restarter.instances[first].service.properties
+        own = (fmri for fmri in self.restarter.instances if names.split(fmri)[0] == entity)
+        first = next(own, None)
+        delivered = self.restarter.instances[first].service.properties if first else {}
         properties = {name: Property(kind, (value,)) for name, (kind, value) in delivered.items()}
         return properties | self.own()
 
@@ -140,6 +145,10 @@ def _select(session: _Session, arguments: list[str]) -> None:
     if len(arguments) != 1:
         raise _Failed("Syntax error.")
     wanted = arguments[0]
+    child = f"{session.entity}:{wanted}"
+    if child in session.restarter.instances:
+        session.entity = child
+        return
     services = session.services()
     instances = names.match(wanted, session.restarter.instances)
     explicit = ":" in wanted.removeprefix("svc:/")
@@ -178,33 +187,43 @@ def _list(session: _Session, arguments: list[str]) -> None:
 
 
 def _list_properties(session: _Session, arguments: list[str]) -> None:
+    """``listprop [pattern]``"""
+    _show_properties(session, arguments, groups_only=False)
+
+
+def _list_groups(session: _Session, arguments: list[str]) -> None:
+    """``listpg [pattern]``"""
+    _show_properties(session, arguments, groups_only=True)
+
+
+def _show_properties(session: _Session, arguments: list[str], *, groups_only: bool) -> None:
+    if len(arguments) > 1:
+        raise _Failed("Syntax error.")
     pattern = arguments[0] if arguments else "*"
     properties = session.view()
     groups = session.restarter.repository.groups.get(session.entity, {})
-    rows: list[tuple[str, str, str]] = []
+    rows: list[tuple[str, str]] = []
     for group in sorted({name.partition("/")[0] for name in properties} | groups.keys()):
-        if _matches(group, pattern):
-            kind = groups.get(group, "framework" if group == "general" else "application")
-            rows.append((group, kind, ""))
-        for name in sorted(properties):
-            inside = name.partition("/")[0] == group
-            if inside and (_matches(name, pattern) or _matches(group, pattern)):
+        whole = fnmatch.fnmatchcase(group, pattern)
+        if whole:
+            rows.append((group, groups.get(group, "framework" if group == "general" else "application")))
+        for name in sorted(properties) if not groups_only else ():
+            if name.partition("/")[0] == group and (whole or fnmatch.fnmatchcase(name, pattern)):
                 value = properties[name]
-                rows.append((name, value.type, " ".join(map(_show, value.values))))
-    if rows:
-        wide = max(len(name) for name, _, _ in rows)
-        kinds = max(len(kind) for _, kind, _ in rows)
-        session.run.out(
-            "".join(f"{n:<{wide}}  {k:<{kinds}}  {value}".rstrip() + "\n" for n, k, value in rows)
-        )
+                rows.append((name, f"{value.type:<7} {_shown(value)}"))
+    wide = max((len(name) for name, _ in rows), default=0)
+    session.run.out("".join(f"{name:<{wide}}  {text}\n" for name, text in rows))
 
 
-def _matches(name: str, pattern: str) -> bool:
-    return fnmatch.fnmatchcase(name, pattern)
-
-
-def _show(value: str) -> str:
-    return value if re.fullmatch(r"[A-Za-z0-9_./:@%+=,-]+", value) else '"' + value + '"'
+def _shown(value: Property) -> str:
+    """Each value with a space in front, in quotes where it could be taken for something else."""
+    several = len(value.values) > 1 and value.type in ("astring", "ustring")
+    text = ""
+    for each in value.values:
+        if several or set(each) & set(' \t\n"()'):
+            each = '"' + each.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        text += f" {each}"
+    return text
 
 
 def _set_property(session: _Session, arguments: list[str]) -> None:
@@ -326,7 +345,116 @@ def _refresh(session: _Session, arguments: list[str]) -> None:
     if entity not in session.restarter.instances:
         raise _Failed("An instance is not selected.")
     session.privileged()
+    session.host.smf.take_up_properties(session.restarter.zone, entity)
     session.restarter.request(entity, refresh=True)
+
+
+# Environment, snapshots, new entities -------------------------------------------------------------
+
+
+def _set_environment(session: _Session, arguments: list[str]) -> None:
+    """``setenv [-s | -i | -m method] NAME value``"""
+    _change_environment(session, arguments, setting=True)
+
+
+def _unset_environment(session: _Session, arguments: list[str]) -> None:
+    """``unsetenv [-s | -i | -m method] NAME``"""
+    _change_environment(session, arguments, setting=False)
+
+
+def _change_environment(session: _Session, arguments: list[str], *, setting: bool) -> None:
+    session.privileged()
+    try:
+        pairs, operands = getopt(arguments, "sim:", permute=False)
+    except (UnknownOptionError, MissingValueError) as error:
+        raise _Failed("Syntax error.") from error
+    options = dict(pairs)
+    if options.keys() >= {"s", "i"} or len(operands) != (2 if setting else 1):
+        raise _Failed("Syntax error.")
+    is_instance = session.selected() in session.restarter.instances
+    if "i" in options and not is_instance:
+        raise _Failed("No instance is selected.")
+    before = session.entity
+    if "s" in options and is_instance:
+        session.entity = names.split(before)[0]
+    method = options.get("m") or ("method_context" if options.keys() & {"s", "i"} else "start")
+    properties = session.view()
+    if "m" in options and f"{method}/exec" not in properties:
+        raise _Failed(f'Couldn\'t find the method "{method}".')
+    if method == "start" and "start/exec" not in properties:
+        raise _Failed("Couldn't find start method; please specify a method with '-m'.")
+    if method == "method_context":
+        session.restarter.repository.groups.setdefault(session.entity, {}).setdefault(method, "framework")
+    key, name = f"{method}/environment", operands[0]
+    old = properties[key].values if key in properties else ()
+    kept = tuple(each for each in old if not each.startswith(f"{name}="))
+    if setting:
+        kept = (*kept, f"{name}={operands[1]}")
+    session.own()[key] = Property("astring", kept)
+    session.entity = before
+    session.save()
+
+
+def _instance(session: _Session) -> str:
+    if session.entity not in session.restarter.instances:
+        raise _Failed("Instance not selected.")
+    return session.entity
+
+
+def _list_snapshots(session: _Session, arguments: list[str]) -> None:
+    """``listsnap``"""
+    if arguments:
+        raise _Failed("Syntax error.")
+    _instance(session)
+    session.run.out("".join(f"{name}\n" for name in _SNAPSHOTS))
+
+
+def _revert(session: _Session, arguments: list[str]) -> None:
+    """``revert snapshot``: properties become again what they were; whether it is enabled stays."""
+    session.privileged()
+    fmri = _instance(session)
+    if not arguments:
+        raise _Failed("No snapshot selected.")
+    if arguments[0] not in _SNAPSHOTS:
+        raise _Failed("No such snapshot.")
+    repository, instance = session.restarter.repository, session.restarter.instances[fmri]
+    for entity in (fmri, names.split(fmri)[0]):
+        repository.properties.pop(entity, None)
+    if fmri in repository.manifests:
+        repository.properties[fmri] = dict(Delivered.from_data(repository.manifests[fmri]).properties)
+    if arguments[0] == "running":
+        delivered = session.restarter.composed(fmri)
+        own = repository.properties.setdefault(fmri, {})
+        own |= {
+            name: value
+            for name, value in instance.running.items()
+            if name != "general/enabled" and delivered.get(name) != value
+        }
+    session.save()
+
+
+def _add(session: _Session, arguments: list[str]) -> None:
+    """``add name``: a service, or an instance of the selected service."""
+    session.privileged()
+    if len(arguments) != 1:
+        raise _Failed("Syntax error.")
+    name, service, restarter = arguments[0], session.entity, session.restarter
+    if service in restarter.instances:
+        raise _Failed("Cannot add entities to an instance.")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_,.-]*" if service else manifest.SERVICE_NAME, name):
+        raise _Failed("Invalid name.")
+    if not service:
+        if f"{names.SCHEME}{name}" in session.services():
+            raise _Failed("Service already exists.")
+        restarter.repository.services.append(f"{names.SCHEME}{name}")
+        session.save()
+        return
+    fmri = f"{service}:{name}"
+    if fmri in restarter.instances:
+        raise _Failed("Instance already exists.")
+    restarter.repository.manifests[fmri] = Delivered(fmri).as_data()
+    session.save()
+    restarter.redefine(methods.service(Delivered(fmri)))
 
 
 # Manifests and profiles --------------------------------------------------------------------------
@@ -359,6 +487,18 @@ def _validate(session: _Session, arguments: list[str]) -> None:
         manifest.read(_read(session, arguments[0]))
     except ManifestError as error:
         raise _Failed(f"{arguments[0]}: {error}") from error
+
+
+def _inventory(session: _Session, arguments: list[str]) -> None:
+    """``inventory file``: the instances of a manifest, then its services."""
+    if len(arguments) != 1:
+        raise _Failed("Syntax error.")
+    try:
+        found = [each.fmri for each in manifest.read(_read(session, arguments[0]))]
+    except ManifestError as error:
+        raise _Failed(f"{arguments[0]}: {error}") from error
+    services = dict.fromkeys(names.split(fmri)[0] for fmri in found)
+    session.run.out("".join(f"{fmri}\n" for fmri in [*found, *services]))
 
 
 def _apply(session: _Session, arguments: list[str]) -> None:
@@ -417,7 +557,11 @@ def _delete(session: _Session, arguments: list[str]) -> None:
     _select(session, wanted)
     restarter = session.restarter
     doomed = [fmri for fmri in restarter.instances if session.entity in (fmri, names.split(fmri)[0])]
-    session.entity = ""
+    service, session.entity = session.entity, ""
+    if service in restarter.repository.services and not doomed:
+        restarter.repository.services.remove(service)
+        restarter.repository.forget(service)
+        return
     if not restarter.repository.manifests.keys() >= set(doomed):
         raise _Failed(f"delete {wanted[0]}: not emulated by illumos-lab")
     for fmri in doomed:
@@ -425,6 +569,9 @@ def _delete(session: _Session, arguments: list[str]) -> None:
             raise _Failed(f'Instance "{fmri}" is in {restarter.instances[fmri].state} state.  (Use -f.)')
     for fmri in doomed:
         session.host.smf.delete_service(restarter.zone, fmri)
+    if service in restarter.repository.services:
+        restarter.repository.services.remove(service)
+        session.save()
 
 
 SUBCOMMANDS: dict[str, Callable[[_Session, list[str]], None]] = {
@@ -445,5 +592,12 @@ SUBCOMMANDS: dict[str, Callable[[_Session, list[str]], None]] = {
     "addpropvalue": _add_value,
     "delpropvalue": _delete_value,
     "refresh": _refresh,
+    "listpg": _list_groups,
+    "setenv": _set_environment,
+    "unsetenv": _unset_environment,
+    "listsnap": _list_snapshots,
+    "revert": _revert,
+    "add": _add,
+    "inventory": _inventory,
 }
 """What the lab emulates."""

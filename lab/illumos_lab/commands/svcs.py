@@ -307,7 +307,7 @@ def _show_log(restarter: Restarter, instance: Instance) -> str:
 
 def _show_long(restarter: Restarter, instance: Instance) -> str:
     enabled = str(restarter.is_enabled(instance)).lower()
-    if instance.temporary is not None:
+    if restarter.is_temporary(instance):
         enabled += " (temporary)"
     lines = [
         ("fmri", instance.fmri),

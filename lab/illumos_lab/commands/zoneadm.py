@@ -7,6 +7,8 @@ import os
 import shutil
 from collections.abc import Callable, Container
 from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
 
 from illumos_lab import zone_images, zone_life, zoneadm_usage
 from illumos_lab.datasets import Dataset, DatasetError
@@ -14,6 +16,7 @@ from illumos_lab.getopt import MissingValueError, UnknownOptionError, getopt
 from illumos_lab.host import Host
 from illumos_lab.image import VIRTUAL_BRANDS
 from illumos_lab.invocation import Invocation
+from illumos_lab.ipfilter.call import read_file, system_error
 from illumos_lab.zone_brands import (
     BRANDS,
     NOT_A_DATASET,
@@ -30,12 +33,11 @@ from illumos_lab.zone_states import (
     RUNNING,
     ZoneadmdError,
 )
-from illumos_lab.zonecfg.model import Configuration, Filesystem
-from illumos_lab.zonecfg.privileges import privilege_problem
-from illumos_lab.zonecfg.xmlfile import render
+from illumos_lab.zone_verify import Verifier
+from illumos_lab.zonecfg.model import Configuration
+from illumos_lab.zonecfg.xmlfile import InvalidDocumentError, parse, render
 
 _OK, _ERROR, _USAGE = range(3)
-_REFUSED_FS_TYPES = ("proc", "mntfs", "autofs", "nfs")
 
 
 class _Failed(Exception):
@@ -82,8 +84,14 @@ class _Call:
         return self.host.zones.kernel_state(self.zone) is not None
 
     def fail(self, text: str) -> _Failed:
-        """An error about the zone."""
-        return _Failed(f"zoneadm: zone '{self.zone}': {text}\n")
+        """An error about the zone, or about none when none was named."""
+        zone = f"zone '{self.zone}': " if self.zone else ""
+        return _Failed(f"zoneadm: {zone}{text}\n")
+
+    def check_inactive(self) -> None:
+        """What the subcommand does cannot be done to a zone that exists in the kernel."""
+        if self.is_active:
+            raise self.fail(f"{self.name} operation is invalid for {self.state} zones.")
 
     def relay(self, text: str) -> None:
         """Print a line of zoneadmd."""
@@ -123,7 +131,14 @@ def main(host: Host, run: Invocation) -> int:
             run.err(f"{run.path}: {complaint} -- {letter}\n{short_usage()}")
             return _USAGE
         value = value or words.pop(0)
-        zone = value if letter == "z" else _zone_of_uuid(host, value) or zone
+        if letter == "z":
+            zone = value
+            continue
+        try:
+            zone = _zone_of_uuid(host, str(UUID(value))) or zone
+        except ValueError:
+            run.err("zoneadm: illegal UUID value specified\n")
+            return _ERROR
     if not words:
         run.err(short_usage())
         return _USAGE
@@ -132,7 +147,7 @@ def main(host: Host, run: Invocation) -> int:
         return _help(run, arguments)
     command = SUBCOMMANDS.get(name)
     if command is None:
-        run.err(f"zoneadm: unknown subcommand: {name}\n{short_usage()}")
+        run.err(short_usage())
         return _USAGE
     call = _Call(host, run, zone or "", name, arguments)
     try:
@@ -150,8 +165,13 @@ def _dispatch(call: _Call, command: Callable[[_Call], int], named: bool) -> int:
         if named and not _is_readable(call):
             raise _Failed(f"zoneadm: {call.zone}: No such zone configured\n")
         return _list(call, named)
+    if not named and call.name == "attach" and "-n" in call.words:
+        return command(call)
     if not named:
-        raise _Failed("zoneadm: zone name or uuid required\n" + short_usage(), _USAGE)
+        if call.name == "install":
+            raise _WrongUsage("")
+        _check_caller(call)
+        raise call.fail("no zone specified")
     if call.zone != GLOBAL and not call.host.zones.exists(call.zone):
         raise _Failed(f"zoneadm: {call.zone}: No such zone configured\n")
     _check_caller(call)
@@ -173,7 +193,7 @@ def _check_caller(call: _Call) -> None:
         if call.name in ("halt", "shutdown", "reboot"):
             raise call.fail(f"use {call.name}(8) to {call.name} this zone.")
         raise call.fail(f"must be in the global zone to {call.name} a zone.")
-    if not call.run.privileged and call.name != "verify":
+    if not call.run.privileged and not (call.name == "detach" and "-n" in call.words):
         raise call.fail(f"only a privileged user may {call.name} a zone.")
     if call.zone == GLOBAL:
         raise call.fail(f"{call.name} operation is invalid for the global zone.")
@@ -238,7 +258,7 @@ def _list(call: _Call, named: bool) -> int:
     if named and operands:
         raise _WrongUsage("")
     if "p" in options and "v" in options:
-        raise _Failed("zoneadm: list -p and -v are mutually exclusive.\n")
+        raise call.fail("list -p and -v are mutually exclusive.")
     host, run = call.host, call.run
     names = [call.zone] if named else _listed(call, options)
     brands = host.zones.store.brands()
@@ -335,117 +355,14 @@ def _check_configuration(call: _Call) -> Configuration:
         raise _Failed(f"zoneadm: {call.zone}: No such zone configured\n") from error
     brand = call.host.zones.store.brand_of(configuration)
     if brand not in call.host.zones.store.brands():
-        raise _Failed(f"zoneadm: zone '{call.zone}': unable to load brand '{brand}'\n")
-    problems = [
-        *_zonepath_problems(call, configuration),
-        *_filesystem_problems(call, configuration),
-        *_dataset_problems(call, configuration),
-    ]
-    known = BRANDS.get(brand)
-    if known is not None and known.exclusive_ip and not configuration.exclusive_ip:
-        problems.append(f"zones of brand {brand} need ip-type exclusive.")
-    word = privilege_problem(configuration.get("limitpriv"))
-    if word is not None:
-        problems.append(f'privilege "{word}" is not permitted within the zone\'s privilege set')
-    for problem in problems:
-        call.run.err(problem + "\n")
-    _warn_of_networks(call, configuration)
-    if problems:
-        raise _Failed(f"zoneadm: zone {call.zone} failed to verify\n")
+        raise call.fail("missing or invalid brand")
+    if not _verifier(call).verify(configuration):
+        raise _Failed("")
     return configuration
 
 
-def _zonepath_problems(call: _Call, configuration: Configuration) -> list[str]:
-    zonepath = configuration.zonepath
-    if not zonepath.startswith("/"):
-        return [f"{zonepath} is not an absolute path."]
-    root = call.host.root
-    path = root
-    for part in zonepath.strip("/").split("/"):
-        path = path / part
-        if path.is_symlink():
-            return [f"{zonepath}: symbolic links are not allowed in a zonepath."]
-    problems = []
-    parent = root / zonepath.lstrip("/").rpartition("/")[0]
-    if parent.exists() and parent != root and parent.stat().st_mode & 0o022:
-        problems.append(f"{zonepath.rpartition('/')[0]} is writable by group or others, and must not be.")
-    for entry in call.host.zones.store.index.entries():
-        if entry.name in (GLOBAL, call.zone) or entry.state == CONFIGURED:
-            continue
-        if _overlap(zonepath, entry.zonepath):
-            problems.append(
-                f"{call.zone} zonepath ({zonepath}) and {entry.name} zonepath ({entry.zonepath}) overlap."
-            )
-    if path.is_dir() and path.stat().st_mode & 0o077:
-        call.run.err(f"{zonepath}: changing permissions to 0700.\n")
-        path.chmod(0o700)
-    return problems
-
-
-def _overlap(one: str, other: str) -> bool:
-    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
-
-
-def _filesystem_problems(call: _Call, configuration: Configuration) -> list[str]:
-    problems = []
-    brand = call.host.zones.store.brand_of(configuration)
-    for filesystem in configuration.filesystems():
-        if filesystem.type in _REFUSED_FS_TYPES:
-            problems.append(f"cannot verify fs {filesystem.dir}: type {filesystem.type} is not allowed.")
-        elif filesystem.type == "zfs":
-            problems += _zfs_problems(call, filesystem)
-        elif (
-            filesystem.type == "lofs"
-            and brand != "sparse-root"
-            and not call.host.path(GLOBAL, filesystem.special).exists()
-        ):
-            problems.append(
-                f"could not verify fs {filesystem.dir}: could not access {filesystem.special}: "
-                "No such file or directory"
-            )
-    return problems
-
-
-def _zfs_problems(call: _Call, filesystem: Filesystem) -> list[str]:
-    datasets, special = call.host.datasets, filesystem.special
-    dataset = datasets.get(special)
-    if dataset is None:
-        return [f"could not verify fs {filesystem.dir}: could not access zfs dataset '{special}'"]
-    if dataset.type != "filesystem":
-        return [f"cannot verify fs {filesystem.dir}: '{special}' is not a file system"]
-    if datasets.value(dataset, "mountpoint") != "legacy":
-        return [f"could not verify fs {filesystem.dir}: zfs '{special}' mountpoint is not \"legacy\""]
-    return []
-
-
-def _dataset_problems(call: _Call, configuration: Configuration) -> list[str]:
-    problems = {name: _dataset_problem(call.host, name) for name in configuration.datasets()}
-    return [f"could not verify zfs dataset {name}: {text}" for name, text in problems.items() if text]
-
-
-def _dataset_problem(host: Host, name: str) -> str:
-    dataset = host.datasets.get(name)
-    if dataset is None:
-        return "dataset does not exist"
-    if dataset.type == "volume":
-        return "volume cannot be specified as a dataset"
-    if host.datasets.source(dataset, "mountpoint").startswith("inherited"):
-        return "mountpoint cannot be inherited"
-    return ""
-
-
-def _warn_of_networks(call: _Call, configuration: Configuration) -> None:
-    """A missing interface is no error here: it may still come, and boot fails without it."""
-    for net in configuration.nets():
-        if net.global_nic or call.host.links.get(net.physical) is not None:
-            continue
-        if configuration.exclusive_ip:
-            call.run.err(f"WARNING: skipping network interface '{net.physical}': object not found\n")
-        else:
-            call.run.err(
-                f"WARNING: skipping network interface '{net.physical}' which may not be "
-                "present/plumbed in the global zone.\n"
-            )
+def _verifier(call: _Call) -> Verifier:
+    return Verifier(call.host, call.zone, call.name, call.run.out, call.run.err)
 
 
 # install, clone, uninstall -----------------------------------------------------------------------
@@ -453,8 +370,7 @@ def _warn_of_networks(call: _Call, configuration: Configuration) -> None:
 
 def _check_fresh(call: _Call) -> None:
     """The state that install, clone and attach need."""
-    if call.is_active:
-        raise call.fail(f"{call.name} operation is invalid for running zones.")
+    call.check_inactive()
     if call.state == INSTALLED:
         raise call.fail("is already installed.")
     if call.state == INCOMPLETE:
@@ -471,6 +387,9 @@ def _brand_of(call: _Call, configuration: Configuration) -> Brand:
 
 
 def _install(call: _Call) -> int:
+    if "-?" in call.words:
+        call.run.err(usage(call.name) + _brand_of(call, call.host.zones.config(call.zone)).usage)
+        return _OK
     _check_fresh(call)
     configuration = _check_configuration(call)
     brand = _brand_of(call, configuration)
@@ -483,7 +402,7 @@ def _install(call: _Call) -> int:
         try:
             plan = brand.parse_install(call.words)
         except BrandUsageError as wrong:
-            call.run.err(str(wrong))
+            call.run.err(str(wrong) + usage(call.name))
             return _ERROR
         if not _run_brand_install(call, configuration, brand, plan):
             return _ERROR
@@ -529,7 +448,7 @@ def _make_zonepath(call: _Call, zonepath: str) -> None:
     if host.datasets.by_mountpoint(zonepath) is None:
         parent, _, name = zonepath.rpartition("/")
         dataset = host.datasets.by_mountpoint(parent or "/")
-        if dataset is not None and not path.exists():
+        if dataset is not None and not (path.exists() and any(path.iterdir())):
             _make_dataset(call, f"{dataset.name}/{name}")
     path.mkdir(parents=True, exist_ok=True)
     path.chmod(0o700)
@@ -554,13 +473,18 @@ def _clone(call: _Call) -> int:
     source = operands[0]
     zones = call.host.zones
     _check_fresh(call)
-    if not zones.exists(source) or source == GLOBAL:
-        raise _Failed(f"zoneadm: {source}: No such zone configured\n")
-    if zones.kernel_state(source) is not None:
-        raise _Failed("zoneadm: clone operation is invalid for running zones.\n")
+    configuration = _check_configuration(call)
+    if source == GLOBAL:
+        raise call.fail("clone operation is invalid for the global zone.")
+    if source.startswith("SUNW"):
+        raise call.fail("clone operation is invalid for zones starting with SUNW.")
+    if not zones.exists(source):
+        raise _Failed(f"zoneadm: {source}: could not get state: No such zone configured\n")
+    active = zones.kernel_state(source)
+    if active is not None:
+        raise call.fail(f"clone operation is invalid for {active} zones.")
     if zones.state(source) != INSTALLED:
         raise _Failed(f"zoneadm: zone {source} is {zones.state(source)}; {INSTALLED} is required.\n")
-    configuration = _check_configuration(call)
     origin = zones.config(source)
     if zones.store.brand_of(origin) != zones.store.brand_of(configuration):
         raise _Failed(f"zoneadm: Zones '{source}' and '{call.zone}' have different brand types.\n")
@@ -639,23 +563,34 @@ def _warn_of_shared_settings(call: _Call, configuration: Configuration, origin: 
 
 def _uninstall(call: _Call) -> int:
     options, _ = call.options("F")
-    if call.is_active:
-        raise call.fail("uninstall operation is invalid for running zones.")
+    call.check_inactive()
     if call.state == CONFIGURED:
         raise call.fail(f"is already in state '{CONFIGURED}'.")
     if "F" not in options:
         if not call.run.stdin_isatty():
-            raise _Failed("Input not from terminal and -F not specified: uninstall not done.\n")
+            raise call.fail("Input not from terminal and -F not specified: uninstall not done.")
         call.run.out(f"Are you sure you want to uninstall zone {call.zone} (y/[n])? ")
         if not _answer(call.run):
             return _OK
     with call.host.zones.locked(call.zone):
+        call.host.consoles.notice(call.zone, "Zone is being uninstalled.  Disconnecting...", last=True)
         zonepath = call.host.zones.zonepath(call.zone)
+        _check_unmounted(call, f"{zonepath}/root")
         call.host.zones.set_state(call.zone, INCOMPLETE)
         call.host.runtime.destroy_zone_root(zonepath)
         _remove_zonepath(call, zonepath)
         call.host.zones.set_state(call.zone, CONFIGURED)
     return _OK
+
+
+def _check_unmounted(call: _Call, root: str) -> None:
+    """Nothing of the global zone may be mounted below the root directory of a zone that goes."""
+    datasets = call.host.datasets
+    places = (datasets.value(each, "mountpoint") for each in datasets.all() if each.mounted)
+    if inside := [place for place in places if place.startswith(f"{root}/")]:
+        lines = [f"These file systems are mounted on subdirectories of {root}.\n"]
+        lines += [f"  {place}\n" for place in inside]
+        raise _Failed("".join(str(call.fail(line)) for line in lines))
 
 
 def _answer(run: Invocation) -> bool:
@@ -699,42 +634,39 @@ def _destroy_dataset(host: Host, dataset: Dataset) -> None:
 
 
 def _check_installed(call: _Call) -> None:
-    if call.is_active:
-        raise call.fail(f"{call.name} operation is invalid for running zones.")
+    call.check_inactive()
     if call.state != INSTALLED:
         raise call.fail(f"must be installed before {call.name}.")
 
 
 def _detach(call: _Call) -> int:
     options, _ = call.options("n")
-    _check_installed(call)
-    configuration = call.host.zones.config(call.zone)
-    text = render(configuration.document)
     if "n" in options:
-        call.run.out(text)
+        call.run.out(render(call.host.zones.config(call.zone).document))
         return _OK
+    _check_installed(call)
+    configuration = _check_configuration(call)
     with call.host.zones.locked(call.zone):
         zonepath = call.host.root / configuration.zonepath.lstrip("/")
-        (zonepath / "SUNWdetached.xml").write_text(text)
+        (zonepath / "SUNWdetached.xml").write_text(render(configuration.document))
         call.host.zones.set_state(call.zone, CONFIGURED)
     return _OK
 
 
 def _attach(call: _Call) -> int:
     options, operands = call.options("Fn:uU")
-    if operands or ("F" in options and "n" in options):
+    if operands:
         raise _WrongUsage("")
-    if call.is_active:
-        raise call.fail("attach operation is invalid for running zones.")
+    if "F" in options and "n" in options:
+        raise call.fail("-F and -n flags are mutually exclusive")
+    if "n" in options:
+        return _try_attach(call, options["n"])
+    call.check_inactive()
     if call.state == INSTALLED:
         raise call.fail("is already installed.")
     if call.state == INCOMPLETE and not {"F", "U"} & options.keys():
         raise call.fail("zone is incomplete; uninstall required.")
     configuration = _check_configuration(call)
-    if "n" in options:
-        if options["n"] != "-" and not call.host.path(GLOBAL, options["n"]).is_file():
-            raise _Failed("zoneadm: could not open manifest path: No such file or directory\n")
-        return _OK
     zonepath = call.host.root / configuration.zonepath.lstrip("/")
     manifest = zonepath / "SUNWdetached.xml"
     if not manifest.exists() and "F" not in options:
@@ -753,14 +685,35 @@ def _attach(call: _Call) -> int:
     return _OK
 
 
+def _try_attach(call: _Call, name: str) -> int:
+    """Look at the manifest of a detached zone, which need not be configured here."""
+    try:
+        text = read_file(call.host, call.run, name)
+    except OSError as error:
+        where = "" if name.startswith("/") else f"{call.run.cwd}/"
+        raise call.fail(f"could not open manifest path {where}{name}: {system_error(error)}") from error
+    try:
+        configuration = Configuration(parse(text))
+    except InvalidDocumentError as error:
+        what = "Input is not a valid XML file" if name == "-" else f"{name} is not an XML file"
+        raise call.fail(what) from error
+    if call.host.zones.store.brand_of(configuration) not in call.host.zones.store.brands():
+        raise call.fail("missing or invalid brand")
+    return _OK
+
+
 def _mark(call: _Call) -> int:
-    _, operands = call.options("")
-    if operands != [INCOMPLETE]:
-        raise _WrongUsage("")
-    if call.is_active:
-        raise call.fail("mark operation is invalid for running zones.")
+    """``mark incomplete``; with the private -F any state. Wrong usage is not told of."""
+    try:
+        options, operands = getopt(call.words, "F", permute=False)
+    except UnknownOptionError:
+        return _USAGE
+    states = {INCOMPLETE, CONFIGURED, INSTALLED} if options else {INCOMPLETE}
+    if len(operands) != 1 or operands[0] not in states:
+        return _USAGE
+    call.check_inactive()
     with call.host.zones.locked(call.zone):
-        call.host.zones.set_state(call.zone, INCOMPLETE)
+        call.host.zones.set_state(call.zone, operands[0])
     return _OK
 
 
@@ -771,8 +724,12 @@ def _move(call: _Call) -> int:
     _check_installed(call)
     configuration = _check_configuration(call)
     old, new = configuration.zonepath, operands[0].rstrip("/")
-    _check_new_zonepath(call, new)
+    if not _verifier(call).verify_zonepath(new):
+        return _ERROR
     host = call.host
+    target = host.path(GLOBAL, new)
+    if target.exists() and any(target.iterdir()):
+        raise _Failed(f"could not move zone to {new}: directory not empty\n")
     with host.zones.locked(call.zone):
         host.runtime.move_zone_root(old, new)
         try:
@@ -785,20 +742,6 @@ def _move(call: _Call) -> int:
         host.zones.store.save(configuration, call.zone)
         host.runtime.mount_zone_root(new)
     return _OK
-
-
-def _check_new_zonepath(call: _Call, new: str) -> None:
-    if not new.startswith("/"):
-        raise _Failed(f"{new} is not an absolute path.\n")
-    target = call.host.path(GLOBAL, new)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        what = "directory is not empty" if target.is_dir() else "not a directory"
-        raise _Failed(f"{new}: {what}.\n")
-    for entry in call.host.zones.store.index.entries():
-        if entry.name not in (GLOBAL, call.zone) and _overlap(new, entry.zonepath):
-            raise _Failed(
-                f"{call.zone} zonepath ({new}) and {entry.name} zonepath ({entry.zonepath}) overlap.\n"
-            )
 
 
 def _move_files(host: Host, old: str, new: str) -> None:
@@ -821,7 +764,7 @@ def _move_files(host: Host, old: str, new: str) -> None:
 # boot, ready, halt, shutdown, reboot -------------------------------------------------------------
 
 
-def _relayed(call: _Call, work: Callable[[Host, str], None], call_failed: bool) -> int:
+def _relayed(call: _Call, work: Callable[[Host, str], None], *, call_failed: bool = False) -> int:
     """Let zoneadmd do something, and pass on what it says when it fails."""
     try:
         work(call.host, call.zone)
@@ -834,8 +777,17 @@ def _relayed(call: _Call, work: Callable[[Host, str], None], call_failed: bool) 
     return _OK
 
 
+def _no_operands(call: _Call) -> None:
+    _, operands = call.options("")
+    if operands:
+        raise _WrongUsage("")
+
+
 def _boot(call: _Call) -> int:
-    call.options("")
+    """``boot [-s] [-- ARGS]``; -s is an old way to give it as an argument."""
+    options, operands = call.options("s")
+    # There is no space after it: that is so in the original.
+    text = ("-s" if "s" in options else "") + " ".join(operands)
     if call.state == RUNNING:
         call.relay("zone is already booted")
         return _OK
@@ -846,11 +798,12 @@ def _boot(call: _Call) -> int:
         if call.state == RUNNING:
             call.relay("zone is already booted")
             return _OK
-        return _relayed(call, zone_life.boot, call_failed=True)
+        work = partial(zone_life.boot, text=text, warn=call.relay)
+        return _relayed(call, work, call_failed=True)
 
 
 def _ready(call: _Call) -> int:
-    call.options("")
+    _no_operands(call)
     if call.state == READY:
         call.relay("zone is already ready")
         return _OK
@@ -863,7 +816,7 @@ def _ready(call: _Call) -> int:
 
 
 def _halt(call: _Call) -> int:
-    call.options("")
+    _no_operands(call)
     if call.state in (CONFIGURED, INCOMPLETE):
         call.relay(f"halt operation is invalid for zones in state '{call.state}'")
         return _ERROR
@@ -871,20 +824,24 @@ def _halt(call: _Call) -> int:
         if call.state == INSTALLED:
             call.relay("zone is already halted")
             return _OK
-        return _relayed(call, zone_life.halt, call_failed=False)
+        return _relayed(call, zone_life.halt)
 
 
 def _shutdown(call: _Call) -> int:
-    options, _ = call.options("r")
+    options, operands = call.options("r")
     _check_running(call)
-    work = zone_life.reboot if "r" in options else zone_life.shutdown
-    return _relayed(call, work, call_failed=False)
+    status = _relayed(call, zone_life.shutdown)
+    if status != _OK or "r" not in options:
+        return status
+    return _relayed(call, partial(zone_life.boot, text=" ".join(operands), warn=call.relay))
 
 
 def _reboot(call: _Call) -> int:
-    call.options("")
+    _, operands = call.options("")
     _check_running(call)
-    return _relayed(call, zone_life.reboot, call_failed=False)
+    if call.state == RUNNING:
+        _check_configuration(call)
+    return _relayed(call, partial(zone_life.reboot, text=" ".join(operands), warn=call.relay))
 
 
 def _check_running(call: _Call) -> None:
@@ -895,8 +852,9 @@ def _check_running(call: _Call) -> None:
 
 
 def _sysboot(call: _Call) -> int:
-    if call.state == INSTALLED:
-        call.host.runtime.mount_zone_root(call.host.zones.zonepath(call.zone))
+    if call.state != INSTALLED:
+        raise call.fail(f"sysboot operation is invalid for {call.state} zones.")
+    call.host.runtime.mount_zone_root(call.host.zones.zonepath(call.zone))
     return _OK
 
 

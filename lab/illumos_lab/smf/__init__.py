@@ -6,6 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from illumos_lab.smf.restarter import Restarter, kill
 if TYPE_CHECKING:
     from illumos_lab.host import Host
 
+_ZONES = "svc:/system/zones:default"
 REPOSITORY_DELAY = 0.2
 """Seconds from the start of a zone's init until its repository answers."""
 
@@ -38,10 +40,14 @@ class Smf:
         self._lock = threading.Lock()
 
     # Life of a zone ----------------------------------------------------------------------------
-    def start(self, zone: str) -> None:
+    def start(self, zone: str, milestone: str = "") -> None:
         """Start svc.configd and svc.startd of a zone that has just booted; returns at once.
 
         A zone whose brand has no SMF (bhyve, lx ...) never gets a repository.
+
+        Args:
+            zone: the zone.
+            milestone: how far to go, as ``svcadm milestone`` takes it; empty for what is usual there.
         """
         if not self._has_smf(zone):
             return
@@ -50,7 +56,7 @@ class Smf:
         with self._lock:
             self._restarters[zone] = None
         thread = threading.Thread(
-            target=self._come_up, args=(zone,), name=f"{zone} svc.startd", daemon=True
+            target=self._come_up, args=(zone, milestone), name=f"{zone} svc.startd", daemon=True
         )
         thread.start()
 
@@ -70,14 +76,30 @@ class Smf:
         brand = zones.store.brand_of(zones.config(zone))
         return all(each.native for each in self._host.profile.brands if each.name == brand)
 
-    def _come_up(self, zone: str) -> None:
+    def shut_down(self, zone: str) -> None:
+        """Stop the services of a zone in an orderly way; returns when they are down, or the zone is."""
+        with self._lock:
+            restarter = self._restarters.get(zone)
+        if restarter is not None:
+            restarter.shut_down()
+
+    def shutdown_limit(self) -> float:
+        """Seconds that zones are given to shut down."""
+        try:
+            found = self.restarter("global").composed(_ZONES)["stop/timeout_seconds"]
+        except (NoRepositoryError, KeyError):
+            return 60.0
+        return float(found.values[0])
+
+    def _come_up(self, zone: str, milestone: str) -> None:
         time.sleep(REPOSITORY_DELAY * self._host.time_scale)
         with self._lock:
             if self._restarters.get(zone, self) is not None:
                 return
             repository = Repository.load(self._host.zone_root(zone))
             delivered = self._delivered(zone, repository)
-            restarter = Restarter(self._host, zone, repository, delivered)
+            full = names.milestone(milestone) or ""
+            restarter = Restarter(self._host, zone, repository, delivered, full)
             self._restarters[zone] = restarter
         self._host.packages.make_devices(zone)
         restarter.begin()
@@ -86,7 +108,7 @@ class Smf:
         """The services of a zone: the distribution's, its packages', and those of manifests."""
         own = services.delivered(self._host.profile, zone, repository.installed)
         delivered = map(Delivered.from_data, repository.manifests.values())
-        return [*own, *map(methods.service, delivered)]
+        return [*own, *(methods.service(_as_it_is(repository, each)) for each in delivered)]
 
     # What the commands use ---------------------------------------------------------------------
     def restarter(self, zone: str) -> Restarter:
@@ -254,6 +276,14 @@ class Smf:
                 note(f"svccfg import warnings: {name}: {error}")
         repository.save()
 
+    def take_up_properties(self, zone: str, fmri: str) -> None:
+        """Let an instance that a manifest delivered run by its present properties from now on."""
+        restarter = self.restarter(zone)
+        data = restarter.repository.manifests.get(fmri)
+        if data is not None:
+            delivered = _as_it_is(restarter.repository, Delivered.from_data(data))
+            restarter.redefine(methods.service(delivered))
+
     def delete_service(self, zone: str, fmri: str) -> None:
         """Stop an instance that a manifest delivered, and forget it."""
         restarter = self.restarter(zone)
@@ -267,6 +297,12 @@ class Smf:
                 for zone, restarter in self._restarters.items()
                 if restarter is not None and self._host.zone_root(zone) == zone_root
             ]
+
+
+def _as_it_is(repository: Repository, delivered: Delivered) -> Delivered:
+    """An instance with the properties that it has by now, its methods among them."""
+    own = repository.properties.get(delivered.fmri, {})
+    return replace(delivered, properties=delivered.properties | own)
 
 
 def _take_up(repository: Repository, delivered: Delivered) -> None:

@@ -8,6 +8,9 @@ from enum import Enum
 
 SCHEME = "svc:/"
 LOCAL_SCHEME = "svc://localhost/"
+_MILESTONES = tuple(
+    f"svc:/milestone/{name}:default" for name in ("single-user", "multi-user", "multi-user-server")
+)
 
 
 class PatternKind(Enum):
@@ -41,6 +44,17 @@ def kind(pattern: str) -> PatternKind:
     if pattern.startswith(("svc:", "lrc:")):
         return PatternKind.FULL
     return PatternKind.PARTIAL
+
+
+def milestone(name: str) -> str | None:
+    """FMRI of a major milestone that is named whole or in part, ``all`` or ``none``; None for others."""
+    if name in ("all", "none"):
+        return name
+    for fmri in _MILESTONES:
+        before, found, after = fmri.partition(name or fmri)
+        if name and found and before[-1:] in ("", "/") and after[:1] in ("", ":"):
+            return fmri
+    return None
 
 
 def match(pattern: str, fmris: Iterable[str]) -> list[str]:

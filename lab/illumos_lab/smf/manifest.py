@@ -23,7 +23,7 @@ _HEAD = """\
 _METHODS = ("start", "stop", "refresh")
 _CREDENTIAL = ("user", "group", "supp_groups", "privileges", "limit_privileges")
 _GROUPINGS = frozenset({"require_all", "require_any", "optional_all", "exclude_all"})
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_,./-]*")
+SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_,./-]*")
 
 
 class ManifestError(ValueError):
@@ -143,7 +143,7 @@ def _parse(text: str, kind: str) -> ElementTree.Element:
 
 def _service(service: ElementTree.Element) -> Iterator[Delivered]:
     name = service.get("name", "")
-    if not _NAME.fullmatch(name):
+    if not SERVICE_NAME.fullmatch(name):
         raise ManifestError(f"{name!r} is not the name of a service")
     groups, properties = _properties(service)
     title = _title(service)

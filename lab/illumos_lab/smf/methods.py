@@ -121,6 +121,11 @@ def service(delivered: Delivered) -> Service:
     )
 
 
+def _environment(context: Context, name: str) -> str:
+    """Variables of a method, else those of its instance."""
+    return context.get(f"{name}/environment") or context.get("method_context/environment") or ""
+
+
 def _method(name: str) -> Method:
     def run(context: Context) -> None:
         command = context.get(f"{name}/exec") or ":true"
@@ -152,7 +157,7 @@ def _start(context: Context, name: str, command: str) -> subprocess.Popen[bytes]
         "SMF_METHOD": name,
         "SMF_RESTARTER": _RESTARTER,
         "SMF_ZONENAME": context.zone,
-        **dict(_assignments(context.get(f"{name}/environment") or "")),
+        **dict(_assignments(_environment(context, name))),
     }
     user = context.get(f"{name}/user") or "root"
     account = accounts.by_name(context.host.zone_root(context.zone), user)

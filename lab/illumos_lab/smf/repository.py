@@ -40,6 +40,7 @@ class Repository:
         groups: property groups that were added, by entity: name to type.
         properties: properties that were set, by entity; an entity is a service or an instance.
         manifests: instances that manifests delivered, as `Delivered` keeps them, by FMRI.
+        services: services that svccfg added, which need no instance.
         imported: what the service manifest-import has read: by path a hash of the file, then its instances.
     """
 
@@ -50,6 +51,7 @@ class Repository:
     groups: dict[str, dict[str, str]] = field(default_factory=dict)
     properties: dict[str, Properties] = field(default_factory=dict)
     manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    services: list[str] = field(default_factory=list)
     imported: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
@@ -71,6 +73,7 @@ class Repository:
                 for entity, items in data["properties"].items()
             },
             dict(data.get("manifests", {})),
+            list(data.get("services", [])),
             dict(data.get("imported", {})),
         )
 
@@ -96,6 +99,7 @@ class Repository:
                 for entity, items in self.properties.items()
             },
             "manifests": self.manifests,
+            "services": self.services,
             "imported": self.imported,
         }
         replace_file(self.path, json.dumps(data, indent=1) + "\n")

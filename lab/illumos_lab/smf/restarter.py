@@ -31,6 +31,12 @@ QUICK_DEATH = 2.0
 _TRIGGERS = {"restart": {"restart", "refresh"}, "refresh": {"refresh"}}
 """Values of a dependency's restart_on that react, by what happened."""
 
+ALL, NONE = "all", "none"
+"""Milestones that are no services."""
+
+RESTARTER = "svc:/system/svc/restarter:default"
+_MILESTONE = "options/milestone"
+
 _FILE = "file://localhost"
 _POLL = 0.1
 _KILL_AFTER = 5.0
@@ -85,9 +91,17 @@ class Restarter:
         zone: the zone's name.
         repository: its repository.
         services: the instances that are delivered there.
+        milestone: how far to go at boot, see `set_milestone`; empty for what the repository says.
     """
 
-    def __init__(self, host: Host, zone: str, repository: Repository, services: Iterable[Service]) -> None:
+    def __init__(
+        self,
+        host: Host,
+        zone: str,
+        repository: Repository,
+        services: Iterable[Service],
+        milestone: str = "",
+    ) -> None:
         self.zone = zone
         self.repository = repository
         self.instances: dict[str, Instance] = {}
@@ -100,6 +114,8 @@ class Restarter:
         self._log_directory.mkdir(parents=True, exist_ok=True)
         for service in services:
             self._add(service)
+        self.milestone = milestone or self._default_milestone()
+        self._within = self._reached_by(self.milestone)
 
     # What others ask ---------------------------------------------------------------------------
     def begin(self) -> None:
@@ -147,10 +163,63 @@ class Restarter:
                 instance.service = service
             self._settle()
 
+    def set_milestone(self, milestone: str, *, persistent: bool = False) -> None:
+        """Let only those services run that a milestone needs; returns before anything has happened.
+
+        Args:
+            milestone: FMRI of an instance, ``all`` or ``none``.
+            persistent: so it shall be at every boot.
+        """
+        with self.changed:
+            if persistent:
+                own = self.repository.properties.setdefault(RESTARTER, {})
+                own[_MILESTONE] = Property("astring", (milestone,))
+                self.repository.save()
+            self.milestone = milestone
+            self._within = self._reached_by(milestone)
+            for instance in self.instances.values():
+                if instance.temporary and self._is_left_out(instance):
+                    instance.temporary = None
+            self._settle()
+
+    def shut_down(self) -> None:
+        """Stop all services as at the end of a zone, dependents first; returns when they are down."""
+        self.set_milestone(NONE)
+        self.wait(lambda: not any(each.state in UP or each.busy for each in self.instances.values()))
+
+    def is_temporary(self, instance: Instance) -> bool:
+        """Whether it runs, or does not, only until the next boot."""
+        return instance.temporary is not None or self._is_left_out(instance)
+
+    def _is_left_out(self, instance: Instance) -> bool:
+        return self._within is not None and instance.fmri not in self._within
+
+    def _default_milestone(self) -> str:
+        found = self.repository.properties.get(RESTARTER, {}).get(_MILESTONE)
+        return found.values[0] if found else ALL
+
+    def _reached_by(self, milestone: str) -> frozenset[str] | None:
+        """The instances that a milestone needs, itself included; None for all that there are."""
+        if milestone == ALL:
+            return None
+        reached: set[str] = set()
+        waiting = [] if milestone == NONE else [milestone]
+        while waiting:
+            fmri = waiting.pop()
+            if fmri in reached or fmri not in self.instances:
+                continue
+            reached.add(fmri)
+            for dependency in self.instances[fmri].service.dependencies:
+                if dependency.grouping != "exclude_all":
+                    waiting += [each.fmri for wanted in dependency.fmris for each in self.named(wanted)]
+        return frozenset(reached)
+
     def is_enabled(self, instance: Instance) -> bool:
-        """Whether it should run: by a temporary decision, else by the repository."""
+        """Whether it should run: by a temporary decision, by the milestone, else by the repository."""
         if instance.temporary is not None:
             return instance.temporary
+        if self._is_left_out(instance):
+            return False
         return self.repository.enabled.get(instance.fmri, instance.service.enabled)
 
     def set_enabled(self, fmri: str, enabled: bool, *, temporary: bool = False, comment: str = "") -> None:
@@ -283,6 +352,8 @@ class Restarter:
             case "degraded" if instance.clear and wanted:
                 self._enter(instance, "online")
             case "online" | "degraded" if not wanted:
+                if self._is_left_out(instance) and self._is_needed(instance):
+                    return False
                 self._stop(instance, "service disabled")
             case "online" | "degraded" if instance.restart:
                 self._stop(instance, "service restarting")
@@ -291,6 +362,22 @@ class Restarter:
             case _:
                 return False
         return True
+
+    def _is_needed(self, instance: Instance) -> bool:
+        """Whether what depends on it still has to stop before it, on the way down to a milestone."""
+        return any(
+            (other.state in UP or other.busy)
+            and other is not instance
+            and self._is_left_out(other)
+            and not self.is_enabled(other)
+            and any(
+                instance in self.named(wanted)
+                for dependency in other.service.dependencies
+                if dependency.grouping != "exclude_all"
+                for wanted in dependency.fmris
+            )
+            for other in self.instances.values()
+        )
 
     def _step_mark(self, instance: Instance) -> bool:
         state, instance.mark = instance.mark, ""
