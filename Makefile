@@ -94,6 +94,10 @@ test: packages check-sdk ## all tests: unit, lab, end to end
 test-unit: $(INSTALLED) ## the tests that need nothing but Python
 	$(PYTHON) -m pytest tests/unit $(PYTEST_ARGS)
 
+.PHONY: test-random
+test-random: $(INSTALLED) ## the tests of properties, with examples that no run had before
+	$(PYTHON) -m pytest -m hypothesis --hypothesis-profile=random $(PYTEST_ARGS)
+
 .PHONY: test-lab
 test-lab: $(INSTALLED) packages ## the tests against emulated hosts
 	$(PYTHON) -m pytest tests/lab $(SIDE_BY_SIDE) $(PYTEST_ARGS)

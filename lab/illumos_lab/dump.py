@@ -103,18 +103,31 @@ def _run(host: Host, path: str, *argv: str, zone: str = "global") -> str:
         return out.read().decode(errors="replace")
 
 
-def _lines(host: Host, path: str, *argv: str) -> list[str]:
-    return sorted(_run(host, path, *argv).splitlines())
+def _lines(host: Host, path: str, *argv: str, zone: str = "global") -> list[str]:
+    return sorted(_run(host, path, *argv, zone=zone).splitlines())
 
 
 def _links(host: Host) -> dict[str, list[str]]:
     def dladm(*argv: str) -> list[str]:
         return _lines(host, "/sbin/dladm", *argv)
 
+    aggregation = "link,policy,addrpolicy,lacpactivity,lacptimer,flags"
     return {
-        "active": dladm("show-link", "-p", "-o", "link,class,mtu,state,over"),
-        "persistent": dladm("show-link", "-P", "-p", "-o", "link,class,over"),
+        "active": dladm("show-link", "-p", "-o", "link,class,mtu,state,bridge,over"),
+        "persistent": dladm("show-link", "-P", "-p", "-o", "link,class,bridge,over"),
         "vnics": dladm("show-vnic", "-p", "-o", "link,over,macaddress,vid"),
+        "aggregations": dladm("show-aggr", "-p", "-o", aggregation),
+        "persistent aggregations": dladm("show-aggr", "-P", "-p", "-o", aggregation),
+        "bridges": dladm(
+            *("show-bridge", "-p", "-o", "bridge,protect,priority,bmaxage,bhellotime,bfwddelay,forceproto")
+        ),
+        "tunnels": dladm("show-iptun", "-p", "-o", "link,type,local,remote"),
+        "persistent tunnels": dladm("show-iptun", "-P", "-p", "-o", "link,type,local,remote"),
+        "overlays": [
+            line
+            for line in dladm("show-overlay", "-p", "-o", "link,property,value")
+            if line.split(":")[1] != "varpd/id"
+        ],
         "properties": [
             line
             for line in dladm("show-linkprop", "-c", "-o", "link,property,perm,value,default")
@@ -134,8 +147,11 @@ def _network(host: Host, zone: str) -> dict[str, list[str]]:
     if zone not in host.stacks:
         return {}
 
+    def lines(path: str, *argv: str) -> list[str]:
+        return _lines(host, path, *argv, zone=zone)
+
     def ipadm(*argv: str) -> list[str]:
-        return sorted(_run(host, "/sbin/ipadm", *argv, zone=zone).splitlines())
+        return lines("/sbin/ipadm", *argv)
 
     return {
         "addresses": ipadm("show-addr", "-p", "-o", "addrobj,type,state,addr"),
@@ -143,6 +159,7 @@ def _network(host: Host, zone: str) -> dict[str, list[str]]:
         "forwarding": ipadm(
             *("show-ifprop", "-c", "-p", "forwarding", "-m", "ipv4", "-o", "ifname,current")
         ),
+        "groups": lines("/usr/sbin/ipmpstat", "-g", "-P", "-o", "group,groupname,interfaces"),
         "persistent": _ipadm_records(host.path(zone, "/etc/ipadm/ipadm.conf")),
         "routes": _routes(_run(host, "/usr/bin/netstat", "-rn", zone=zone)),
         "nat": _nat_rules(_run(host, "/usr/sbin/ipnat", "-l", zone=zone)),

@@ -95,7 +95,7 @@ def test_an_incomplete_zone_is_finished_and_a_destroy_that_is_hindered_goes_on_l
 
     def program(**more):
         made = zone("web", **properties, **more)
-        return {"lan": LAN, "web": made | {"options": {"customTimeouts": {"delete": "8s"}}}}
+        return {"lan": LAN, "web": made | {"options": {"customTimeouts": {"delete": "20s"}}}}
 
     failure(shop.write(program(install={"packages": ["no/such/package"]})).up)
     assert ":incomplete:" in host.run("zoneadm -z web list -p").stdout

@@ -99,6 +99,8 @@ def test_zones_share_the_hosts_only_address(host, stack, lab):
     eventually(lambda: resolved(host, "db.dmz.example") == ["10.20.0.5", "db.dmz.example"])
     net.serve("web", 80)
     assert answer(lab, 8080).startswith("web 80 ")
+    address = shop.resources()["app"]["outputs"]["address"].split("/")[0]
+    eventually(lambda: address in host.run("zlogin app ipadm show-addr -p -o addr").stdout)
     shop.expect_no_change()
 
     shop.destroy()

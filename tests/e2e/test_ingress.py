@@ -41,7 +41,7 @@ server.serve_forever()
 GREETING = f"""
 import socket
 try:
-    talk = socket.create_connection(("{PUBLIC}", 2222), 5)
+    talk = socket.create_connection(("{PUBLIC}", 2222), 30)
     print(talk.recv(100).decode())
 except OSError as error:
     print(type(error).__name__)
@@ -51,7 +51,7 @@ except OSError as error:
 FROM_ZONE = f"""
 import urllib.request
 request = urllib.request.Request("http://{PUBLIC}/", headers={{"Host": "blog.example.org"}})
-print(urllib.request.urlopen(request, timeout=5).read().decode())
+print(urllib.request.urlopen(request, timeout=30).read().decode())
 """
 
 
@@ -76,7 +76,7 @@ class Net:
         place = url.split("/")[2]
         port = place.partition(":")[2] or ("443" if url.startswith("https") else "80")
         found = f"{place.partition(':')[0]}:{port}:{PUBLIC}"
-        return self.lab.outside("curl", "-s", "-m", "5", "--resolve", found, *options, url).stdout
+        return self.lab.outside("curl", "-s", "-m", "20", "--resolve", found, *options, url).stdout
 
 
 def eventually(condition):

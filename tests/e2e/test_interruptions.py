@@ -22,33 +22,49 @@ def test_an_up_goes_on_over_a_new_connection_when_one_is_lost(drop, host, stack)
     shop.destroy()
 
 
+INSTALLS = "pgrep -f '[z]oneadm -z web install'"
+
+
+def until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def read_until(stream, words):
+    """What is printed, up to a line with some words."""
+    text = ""
+    while words not in text:
+        text += (line := stream.readline())
+        assert line, text
+    return text
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_in_an_install_leaves_a_state_that_the_next_up_finishes(times, host, stack):
     shop = stack()
     shop.write(site()).up()
     shop.write(site(web=web()))
-    host.fault("zoneadm -z web install", delay=20.0)
+    host.fault("zoneadm -z web install", delay=600.0)
     command = ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive"]
     running = subprocess.Popen(
         command, cwd=shop.program, env=shop.environment, stdout=subprocess.PIPE, text=True
     )
     assert running.stdout is not None
-    for line in running.stdout:
-        if "installing zone web" in line:
-            break
-    time.sleep(1)
-    for _ in range(times):
+    output = read_until(running.stdout, "installing zone web")
+    until(lambda: host.run(INSTALLS).stdout != "")
+    running.send_signal(signal.SIGINT)
+    if times == 2:
+        output += read_until(running.stdout, "cancelling")
         running.send_signal(signal.SIGINT)
-        time.sleep(1)
-    output = running.communicate(timeout=60)[0]
+    with running:
+        output += running.stdout.read()
     assert running.returncode != 0
     assert "Traceback" not in output
     host.clear_faults()
     # No process of ours goes on over there.
-    deadline = time.monotonic() + 10
-    while host.run("pgrep -f '[z]oneadm -z web install'").stdout:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    until(lambda: host.run(INSTALLS).stdout == "")
     if times == 2:
         shop.run("cancel", "--yes")
     shop.refresh("--clear-pending-creates")
@@ -58,16 +74,20 @@ def test_ctrl_c_in_an_install_leaves_a_state_that_the_next_up_finishes(times, ho
     shop.destroy()
 
 
-def test_twelve_zones_at_once_over_one_connection_with_few_channels(host, stack):
+@pytest.mark.parametrize(
+    ("count", "login"), [(12, {"max_sessions": 1}), (40, {"max_sessions": 10, "max_startups": "10:30:60"})]
+)
+def test_many_zones_at_once_over_one_connection_with_few_channels(count, login, host, stack):
     shop = stack()
-    zones = {f"z{n}": zone(f"z{n}", address=f"10.10.0.{20 + n}", router="${gw.id}") for n in range(12)}
+    zones = {f"z{n}": zone(f"z{n}", address=f"10.10.0.{20 + n}", router="${gw.id}") for n in range(count)}
     host.fault("dladm create-vnic", times=None, delay=0.2)
-    host.login(max_sessions=1)
+    host.login(**login)
     host.journal(clear=True)
     shop.write(site(**zones)).up()
     assert host.journal()["connections"] == 1
     vnics = host.run("dladm show-vnic -p -o link,over").stdout.split()
-    assert len({line for line in vnics if line.endswith(":lan0") and line.startswith("z")}) == 12
+    assert len({line for line in vnics if line.endswith(":lan0") and line.startswith("z")}) == count
+    assert host.run("zoneadm list -p | grep -c :z").stdout == f"{count}\n"
     host.clear_faults()
     shop.expect_no_change()
     shop.destroy()

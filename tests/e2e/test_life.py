@@ -8,8 +8,8 @@ from .programs import HTTP
 
 
 def wait_until(host, command, answer):
-    """The command answers so within half a minute."""
-    end = time.monotonic() + 30
+    """The command answers so within two minutes."""
+    end = time.monotonic() + 120
     while (said := host.run(command).stdout.strip()) != answer:
         assert time.monotonic() < end, f"last answer: {said!r}"
         time.sleep(0.2)
@@ -29,7 +29,7 @@ def test_an_example_goes_up_works_and_leaves_nothing(example, host, stack, lab):
     assert address == f"dhcp:{site.outputs()['app']}"
     # The world cannot reach a zone, and could reach the router.
     assert lab.outside("ping", "-c1", "-W1", "10.10.0.5").status != 0
-    assert lab.outside("ping", "-c1", "-W2", "192.0.2.100").status == 0
+    assert lab.outside("ping", "-c1", "-W5", "192.0.2.100").status == 0
     site.expect_no_change()
     site.destroy()
 
@@ -37,10 +37,13 @@ def test_an_example_goes_up_works_and_leaves_nothing(example, host, stack, lab):
 def test_a_datacenter_survives_reboots_of_its_zones_and_of_the_host(host, stack):
     site = stack().example("virtual-datacenter-yaml")
     site.up()
-    ask = f"zlogin web /bin/sh -s <<'E'\n{HTTP}\nE"
+    # A connection that began before the router translated addresses leads nowhere: another one is tried.
+    ask = f"zlogin web timeout 5 bash -s <<'E'\n{HTTP}\nE"
     host.run("zoneadm -z gw reboot && zoneadm -z web reboot")
     wait_until(host, ask, "192.0.2.100")
     host.reboot()
     wait_until(host, ask, "192.0.2.100")
+    lease = "zlogin app ipadm show-addr -p -o type,addr | grep '^dhcp:'"
+    wait_until(host, lease, f"dhcp:{site.outputs()['app']}")
     site.expect_no_change()
     site.destroy()

@@ -43,7 +43,7 @@ import socket, sys
 kind, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 try:
     talk = socket.socket(socket.AF_INET, getattr(socket, kind))
-    talk.settimeout(2)
+    talk.settimeout(5)
     talk.connect((address, port))
     talk.send(b"x")
     print(talk.recv(100).decode().strip())
@@ -54,8 +54,7 @@ except OSError as error:
 # Asks over one connection until an answer fails to come.
 SESSION = """
 import socket, sys, time
-talk = socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)
-talk.settimeout(5)
+talk = socket.create_connection((sys.argv[1], int(sys.argv[2])), 30)
 try:
     while True:
         talk.sendall(b"x")
@@ -186,6 +185,7 @@ def test_forwards_of_several_stacks_share_a_router(host, stack, lab):
     assert net.from_outside(2223).startswith("app 2200 ")
     host.run("zoneadm -z gw reboot").check()
     eventually(lambda: net.from_outside(2223).startswith("app 2200 "))
+    eventually(lambda: host.run("svcs -z gw -H -o state multi-user-server").stdout == "online\n")
     one.expect_no_change()
 
     # The router stays while others use it; then nothing is left. Targets that are gone are no obstacle.

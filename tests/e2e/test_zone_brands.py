@@ -144,7 +144,7 @@ def test_the_life_of_native_zones(host, stack):
     shop.expect_no_change()
     # What hinders a zone is named.
     host.run("svcadm -z copy disable svc:/milestone/multi-user:default").check()
-    shop.write(program(hostname="slow", zonepath="/zones/moved", waitTimeout=2))
+    shop.write(program(hostname="slow", zonepath="/zones/moved", waitTimeout=6))
     with pytest.raises(PulumiFailed, match=r"what hinders it(.|\n)*multi-user is disabled"):
         shop.up()
     # One that takes too long to shut down is halted.

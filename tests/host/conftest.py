@@ -57,7 +57,7 @@ def settings():
             "user": USER,
             "private_key": KEY.export_private_key().decode(),
             "host_key": public(server.conduct.host_key),
-            "connect_timeout": 5.0,
+            "connect_timeout": 60.0,
             "elevate": Elevate.NONE,
         }
         return ConnectionSettings(**{**given, **more})

@@ -59,7 +59,7 @@ class Server:
         self.port = 0
         self.logins: list[str] = []
         self.commands: list[str] = []
-        self.sessions = 0
+        self.open: set[_Session] = set()
         self.most_sessions = 0
         self.refused = 0
         self.connections: list[asyncssh.SSHServerConnection] = []
@@ -108,10 +108,22 @@ class Server:
         for token in self.tokens:
             await none_left(token)
 
-    def drop(self) -> None:
-        """Cut all connections off, without a goodbye."""
+    async def all_closed(self) -> None:
+        """Wait until no session is open: the client hears of the end of its own before the server does."""
+        await self._closed(self.open)
+
+    async def _closed(self, sessions: set[_Session]) -> None:
+        async with asyncio.timeout(60):
+            while sessions & self.open:  # noqa: ASYNC110 - sessions end in several ways
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # Their pipes are closed one turn of the loop later.
+
+    async def drop(self) -> None:
+        """Cut all connections off, without a goodbye; what ran over them has nobody to talk to any more."""
+        sessions = set(self.open)
         for connection in self.connections:
             connection.abort()
+        await self._closed(sessions)
 
 
 class _Login(asyncssh.SSHServer):
@@ -139,12 +151,13 @@ class _Login(asyncssh.SSHServer):
 
     def session_requested(self) -> asyncssh.SSHServerSession[bytes]:
         server = self.server
-        if server.sessions >= server.conduct.max_sessions:
+        if len(server.open) >= server.conduct.max_sessions:
             server.refused += 1
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "open failed")
-        server.sessions += 1
-        server.most_sessions = max(server.most_sessions, server.sessions)
-        return _Session(server)
+        session = _Session(server)
+        server.open.add(session)
+        server.most_sessions = max(server.most_sessions, len(server.open))
+        return session
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Any:
         forwards = self.server.conduct.forwards
@@ -252,7 +265,7 @@ class _Session(asyncssh.SSHServerSession[bytes]):
                 self.channel.exit((self._transport.get_returncode() or 0) & 0xFF)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.server.sessions -= 1
+        self.server.open.discard(self)
         self._gone = True
         if self._transport is not None:
             self._close_pipes()

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import asyncssh
@@ -49,7 +50,7 @@ def config(home):
 
     def write(text, host="gz1", **more):
         (home / ".ssh/config").write_text(text)
-        return Hosts(ConnectionSettings(host, elevate=Elevate.NONE, connect_timeout=5, **more))
+        return Hosts(ConnectionSettings(host, elevate=Elevate.NONE, connect_timeout=60, **more))
 
     return write
 
@@ -104,10 +105,12 @@ def agent(keys, tmp_path, monkeypatch):
         pytest.skip("ssh-agent is not installed")
     path = tmp_path / "agent"
     process = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL)
-    while not path.exists():
-        time.sleep(0.02)
     monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
-    subprocess.run(["ssh-add", "-q", str(keys / "id_good")], check=True)
+    end = time.monotonic() + 60
+    # Until the agent listens, it cannot be talked to.
+    while subprocess.run(["ssh-add", "-q", str(keys / "id_good")]).returncode != 0:
+        assert time.monotonic() < end
+        time.sleep(0.05)
     yield
     process.terminate()
     process.wait()
@@ -274,13 +277,16 @@ async def test_a_refused_login_names_user_host_and_port(start, settings):
     assert "privateKey" in str(caught.value)
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+@pytest.fixture
+def closed_port():
+    """A port at which nobody listens, and which nobody else can get."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
-async def test_a_closed_port_is_reported_at_once(start, settings):
-    port = free_port()
+async def test_a_closed_port_is_reported_at_once(start, settings, closed_port):
+    port = closed_port
     async with Hosts(settings(await start(), port=port)) as hosts:
         with pytest.raises(
             Unreachable, match=f"127.0.0.1 port {port} cannot be reached: connection refused"
@@ -288,7 +294,12 @@ async def test_a_closed_port_is_reported_at_once(start, settings):
             await ask(hosts)
 
 
-async def test_an_unknown_name_is_reported(settings, start):
+async def test_an_unknown_name_is_reported(settings, start, monkeypatch):
+    def unknown(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    # What resolvers say, and how long they take, differs between networks.
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     async with Hosts(settings(await start(), host="no-such-host.invalid")) as hosts:
         with pytest.raises(Unreachable, match=r"no-such-host\.invalid.* its name is not known"):
             await ask(hosts)
@@ -301,7 +312,8 @@ async def test_a_port_that_says_nothing_is_given_up_within_the_limit(start, sett
         async with Hosts(settings(await start(), port=port, connect_timeout=0.5)) as hosts:
             tasks = [asyncio.ensure_future(ask(hosts)) for _ in range(20)]
             results = await asyncio.gather(*tasks, return_exceptions=True)
-        assert time.monotonic() - began < 2
+        # All of them wait at the same time: one after the other would take 10 s.
+        assert time.monotonic() - began < 6
     assert {type(result) for result in results} == {Unreachable}
     assert f"127.0.0.1 port {port} accepted the connection but gave no SSH greeting within 0.5 s" in str(
         results[0]
@@ -325,6 +337,7 @@ async def test_something_that_is_no_ssh_server_is_reported(start, settings, monk
 async def test_a_login_that_is_dropped_for_too_many_at_once_is_tried_again(start, settings):
     server = await start()
     dropped: list[int] = []
+    served = asyncio.Event()
 
     async def serve(reader, writer):
         if len(dropped) < 2:
@@ -333,6 +346,7 @@ async def test_a_login_that_is_dropped_for_too_many_at_once_is_tried_again(start
             return
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", server.port)
         await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
+        served.set()
 
     async def copy(source, target):
         while data := await source.read(65536):
@@ -345,7 +359,7 @@ async def test_a_login_that_is_dropped_for_too_many_at_once_is_tried_again(start
         async with Hosts(settings(server, port=port)) as hosts:
             assert await ask(hosts) == "here\n"
             assert (len(dropped), hosts.connections) == (2, 1)
-        await asyncio.sleep(0.05)
+        await asyncio.wait_for(served.wait(), 60)
 
 
 async def test_giving_up_waiting_for_a_connection_does_not_end_it_for_others(start, settings):
@@ -430,8 +444,8 @@ async def test_a_jump_host_that_refuses_to_forward_is_blamed(start, keys, config
     assert "administratively prohibited" in text
 
 
-async def test_a_target_that_the_jump_host_cannot_reach_is_blamed(start, keys, config):
-    bastion = await start(forwards={"gz7.internal": free_port()})
+async def test_a_target_that_the_jump_host_cannot_reach_is_blamed(start, keys, config, closed_port):
+    bastion = await start(forwards={"gz7.internal": closed_port})
     know(keys, bastion.port, HOST_KEY)
     async with config(jumping(keys, bastion, 2222), host="gz7") as hosts:
         with pytest.raises(
@@ -515,7 +529,11 @@ async def test_a_proxy_command_is_used(start, keys, config):
     async with config("Host gz9\n ProxyCommand /bin/false\n", host="gz9") as hosts:
         assert "ProxyCommand '/bin/false'" in await ask_fails(hosts, Unreachable)
     await none_left(str(relay))
-    await asyncio.sleep(0.1)  # asyncio learns of a child's end from a thread.
+    # Up to Python 3.11, asyncio learns of a child's end from a thread.
+    async with asyncio.timeout(60):
+        while any("waitpid" in each.name for each in threading.enumerate()):  # noqa: ASYNC110 - a thread
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.1)
 
 
 # Silence -----------------------------------------------------------------------------------------

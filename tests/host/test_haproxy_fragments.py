@@ -25,6 +25,7 @@ BRANDS = {OMNIOS.name: "lipkg", TRIBBLIX.name: "whole-root"}
 ECHO = """
 import socket, threading
 server = socket.create_server(("192.0.2.100", 9000))
+print("up", flush=True)
 def talk(connection):
     while text := connection.recv(100):
         connection.sendall(text)
@@ -43,8 +44,7 @@ threading.Event().wait()
 # One connection for as long as the file /tmp/on is there; says what became of it.
 SESSION = """
 import os, socket, time
-talk = socket.create_connection(("192.0.2.100", 2000), 5)
-talk.settimeout(20)
+talk = socket.create_connection(("192.0.2.100", 2000), 30)
 rounds = 0
 try:
     while os.path.exists("/tmp/on"):
@@ -329,6 +329,7 @@ def test_a_link_in_the_zone_leads_nowhere(router):
 def test_open_connections_live_on_through_a_reload(tribblix):
     router = tribblix
     router.start(ECHO, "echo")
+    eventually(lambda: router.said("echo"))
     assert router.put("a", ingress(port=2000, mode="tcp", target=9000)).status == 0
     router.run(f"touch {router.root}/tmp/on").check()
     router.start(SESSION, "session")

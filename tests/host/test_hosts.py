@@ -233,7 +233,7 @@ async def test_a_connection_lost_in_a_plan_is_told_and_nothing_follows(host, set
         with pytest.raises(ConnectionLost):
             await hosts.apply(None, steps, lambda event: None)
     await no_script_is_left(host)
-    assert host.run("pgrep -f '[s]leep 7725'").stdout == ""
+    await until(host, "pgrep -f '[s]leep 7725'", lambda found: found == "")
     assert host.run(["/usr/bin/ls", marker]).status != 0
 
 
@@ -248,7 +248,7 @@ async def test_a_cancelled_plan_ends_its_command_and_begins_no_other(host, setti
         task.cancel()
     assert task.cancelled()
     await no_script_is_left(host)
-    assert host.run("pgrep -f '[s]leep 7750'").stdout == ""
+    await until(host, "pgrep -f '[s]leep 7750'", lambda found: found == "")
     assert host.run(["/usr/bin/ls", marker]).status != 0
 
 
@@ -271,7 +271,7 @@ def behind(lab, tmp_path):
             + f"  IdentityFile {lab.directory}/id_ed25519\n  UserKnownHostsFile {known}\n"
         )
         assert text == str(config)
-        return ConnectionSettings("inner", ssh_config=text, connect_timeout=5)
+        return ConnectionSettings("inner", ssh_config=text, connect_timeout=60)
 
     return make
 

@@ -120,8 +120,8 @@ async def test_megabytes_come_back_whole(start, reach):
 
 async def test_a_read_that_takes_too_long_is_ended_on_the_host(start, reach):
     hosts = await reach(await start())
-    with pytest.raises(TimedOut, match=r"limit of 1 s.*'slow'"):
-        await hosts.read(None, {"fast": sh("echo"), "slow": sh("sleep 8101 & sleep 8101")}, timeout=1)
+    with pytest.raises(TimedOut, match=r"limit of 3 s.*'slow'"):
+        await hosts.read(None, {"fast": sh("echo"), "slow": sh("sleep 8101 & sleep 8101")}, timeout=3)
     await none_left("sleep 8101")
 
 
@@ -136,7 +136,7 @@ async def test_a_cancelled_read_leaves_no_process(start, reach):
     with pytest.raises(asyncio.CancelledError):
         await task
     await none_left("sleep 8102")
-    assert server.sessions == 0
+    await server.all_closed()
     assert (await hosts.read(None, {"a": sh("echo on")}))["a"].stdout == "on\n"
 
 

@@ -72,7 +72,7 @@ try:
         talk = socket.create_connection((address, port), 0.5)
     else:
         talk = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        talk.settimeout(0.5)
+        talk.settimeout(2)
         talk.connect((address, port))
         talk.send(b"x")
     print(talk.recv(100).decode())
@@ -108,7 +108,7 @@ class Net:
         return self.host.run(command).stdout.strip()
 
     def pings(self, zone: str, address: str) -> bool:
-        return self.host.run(f"zlogin {zone} ping {address} 1").status == 0
+        return self.host.run(f"zlogin {zone} ping {address} 2").status == 0
 
     def filter(self, *rules: str) -> None:
         """Replace the filter rules, and forget which connections were let through."""

@@ -49,7 +49,7 @@ def test_a_router_zone_built_by_hand(profile: str) -> None:
         _eventually(lambda: _works(host))
 
         # The outside reaches the router, and nothing behind it.
-        assert lab.outside("ping", "-c", "1", "-W", "2", ROUTER).status == 0
+        assert lab.outside("ping", "-c", "1", "-W", "5", ROUTER).status == 0
         assert lab.outside("ping", "-c", "1", "-W", "1", "10.1.2.10").status != 0
 
         # A zone that must go through the router is cut off without it.

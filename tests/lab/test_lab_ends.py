@@ -75,7 +75,7 @@ def test_a_lab_ends_with_a_script_that(end: str, tmp_path: Path) -> None:
     script = textwrap.dedent(_SCRIPT) + textwrap.dedent(_ENDS[end])
     directory = tmp_path / "lab"
     done = subprocess.run(
-        [sys.executable, "-c", script, str(directory)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script, str(directory)], capture_output=True, text=True, timeout=240
     )
     assert done.stdout == "busy\n", done.stderr
     assert _gone(directory), _processes(directory)

@@ -48,7 +48,7 @@ def test_a_second_zoneadm_waits(host: Any, subcommand: str) -> None:
         second = InThread(lambda: host.run("zoneadm", "-z", "web", *subcommand.split()))
         assert not second.finished(PATIENCE)
         assert host.zones.state("web") == "installed"
-    assert second.finished(10)
+    assert second.finished(60)
     assert second.result.exit == 0
 
 
@@ -61,16 +61,16 @@ def test_other_zones_and_readers_do_not_wait(host: Any) -> None:
             ("-z", "web", "verify"),
         ):
             other = InThread(lambda words=words: host.run("zoneadm", *words))  # type: ignore[misc]
-            assert other.finished(10)
+            assert other.finished(60)
             assert other.result.exit == 0
         edit = InThread(lambda: host.run("zonecfg", "-z", "web", "set autoboot=true"))
-        assert edit.finished(10)
+        assert edit.finished(60)
 
 
 def test_of_two_boots_one_finds_the_zone_booted(host: Any) -> None:
     with host.zones.locked("web"):
         racers = [InThread(lambda: host.run("zoneadm", "-z", "web", "boot")) for _ in range(2)]
-    assert all(racer.finished(10) for racer in racers)
+    assert all(racer.finished(60) for racer in racers)
     assert sorted(racer.result for racer in racers) == [
         (0, "", ""), (0, "", "zone 'web': zone is already booted\n"),
     ]  # fmt: skip

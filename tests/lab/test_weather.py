@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,7 +38,7 @@ def host(lab: Lab) -> Iterator[Host]:
     lab.host.clear_faults()
 
 
-def ssh(host: Host, *words: str, seconds: float = 20.0) -> subprocess.CompletedProcess[str]:
+def ssh(host: Host, *words: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
     argv = ["ssh", "-F", str(host.ssh_config), *words]
     return subprocess.run(argv, capture_output=True, text=True, timeout=seconds)
 
@@ -78,6 +78,23 @@ def elapsed(start: float) -> float:
     return time.monotonic() - start
 
 
+def quickest(times: int, work: Callable[[], object]) -> float:
+    """Seconds that work takes when the machine has nothing else to do: the best of several times."""
+    found = []
+    for _ in range(times):
+        start = time.monotonic()
+        work()
+        found.append(elapsed(start))
+    return min(found)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 # Latency -----------------------------------------------------------------------------------------
 
 
@@ -88,27 +105,23 @@ def test_every_byte_takes_half_a_round_trip_each_way(host: Host) -> None:
             process = await connection.create_process("cat")
             for latency in (0.0, 0.2):
                 host.login(latency=latency)
-                for _ in range(2):
+                for _ in range(5):
                     start = time.monotonic()
                     process.stdin.write("ping\n")
                     assert await process.stdout.readline() == "ping\n"
                     times.append(elapsed(start))
             return times
 
-    quick, quick_too, slow, slow_too = run_async(echoes())
-    assert max(quick, quick_too) < 0.15
-    assert min(slow, slow_too) >= 0.2
-    assert max(slow, slow_too) < 0.4
+    times = run_async(echoes())
+    # A busy machine makes some of them longer, and none shorter.
+    assert min(times[:5]) < 0.15
+    assert 0.2 <= min(times[5:]) < 0.4
 
 
 def test_a_login_takes_several_round_trips(host: Host) -> None:
-    start = time.monotonic()
-    assert ssh(host, host.name, "true").returncode == 0
-    near = elapsed(start)
+    near = quickest(3, lambda: ssh(host, host.name, "true").check_returncode())
     host.login(latency=0.1)
-    start = time.monotonic()
-    assert ssh(host, host.name, "true").returncode == 0
-    far = elapsed(start)
+    far = quickest(3, lambda: ssh(host, host.name, "true").check_returncode())
     # The handshakes of TCP and of SSH, the login, the channel and its command.
     assert 5 <= (far - near) / 0.1 <= 15
 
@@ -116,9 +129,11 @@ def test_a_login_takes_several_round_trips(host: Host) -> None:
 def test_latency_costs_no_bandwidth_and_no_order(host: Host) -> None:
     host.login(latency=0.1)
     text = "".join(f"{number}\n" for number in range(200_000))
-    start = time.monotonic()
-    assert host.ssh("cat", input=text).stdout == text
-    assert elapsed(start) < 5
+
+    def copy() -> None:
+        assert host.ssh("cat", input=text).stdout == text
+
+    assert quickest(3, copy) < 5
 
 
 # Commands ----------------------------------------------------------------------------------------
@@ -129,9 +144,8 @@ def test_commands_that_match_take_their_time(host: Host) -> None:
     start = time.monotonic()
     assert ssh(host, host.name, "dladm show-link -p -o link; dladm show-phys -p -o link").returncode == 0
     assert elapsed(start) >= 0.6
-    start = time.monotonic()
+    host.fault(r"dladm show-", delay=600, times=None)
     assert ssh(host, host.name, "zoneadm list").stdout == "global\n"
-    assert elapsed(start) < 0.5
 
 
 def test_the_nth_command_fails_as_told(host: Host) -> None:
@@ -182,6 +196,7 @@ def test_the_connection_freezes_at_a_command(host: Host, freeze: str, made: str)
     host.fault("create-etherstub", freeze=freeze)
     argv = ["ssh", "-F", str(host.ssh_config), host.name, "dladm create-etherstub stub1; echo done"]
     with started(argv) as process:
+        until(lambda: host.weather()["faults"][0]["seen"] == 1)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(1.0)
         assert host.run("dladm show-etherstub -p -o link").stdout == made
@@ -197,9 +212,11 @@ def test_a_client_gives_a_frozen_command_up(host: Host) -> None:
     async def cut_short() -> None:
         async with connect(host) as connection:
             host.fault("create-etherstub", freeze="before")
-            with pytest.raises(asyncssh.TimeoutError):
-                await connection.run("dladm create-etherstub stub2", timeout=0.5)
+            running = asyncio.ensure_future(connection.run("dladm create-etherstub stub2"))
+            await asyncio.to_thread(until, lambda: host.weather()["faults"][0]["seen"] == 1)
+            assert not running.done()
             connection.abort()
+            await asyncio.gather(running, return_exceptions=True)
 
     run_async(cut_short())
     # sshd has not heard of it, as with a network that is gone.
@@ -207,9 +224,7 @@ def test_a_client_gives_a_frozen_command_up(host: Host) -> None:
     assert host.run("dladm show-etherstub -p -o link").stdout == ""
     host.clear_faults()
     # It runs on without its client, as commands without a terminal do.
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not host.run("dladm show-etherstub -p -o link").stdout:
-        time.sleep(0.05)
+    until(lambda: host.run("dladm show-etherstub -p -o link").stdout == "stub2\n")
     host.run("dladm delete-etherstub stub2").check()
 
 
@@ -283,9 +298,7 @@ def test_max_startups_limits_connections_without_login(host: Host) -> None:
     lines = run_async(strangers())
     assert [line.startswith(b"SSH-2.0-") for line in lines] == [True, True, False, False]
     assert lines[3] == b"Exceeded MaxStartups\r\n"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and ssh(host, host.name, "true").returncode != 0:
-        time.sleep(0.05)
+    until(lambda: ssh(host, host.name, "true").returncode == 0)
     assert run_async(_output(host, "echo in"))[1] == "in\n"
 
 
@@ -399,20 +412,19 @@ def test_a_changed_host_key_is_noticed(host: Host) -> None:
 
 def test_a_lock_is_held_for_a_time(host: Host) -> None:
     host.run("zonecfg -z locked 'create -b; set zonepath=/zones/locked; set brand=sparse'").check()
-    host.hold_lock("locked", 1.0)
     start = time.monotonic()
-    # Reading needs no lock.
-    assert "locked" in ssh(host, host.name, "zoneadm list -c").stdout
-    assert elapsed(start) < 0.8
+    host.hold_lock("locked", 1.0)
     done = ssh(host, host.name, "zoneadm -z locked mark incomplete")
     assert done.returncode == 0, done.stderr
-    assert elapsed(start) >= 0.9
-    host.hold_lock("locked", 60.0)
-    assert host.weather()["locks"] == [{"zone": "locked", "seconds": 60.0}]
-    threading.Timer(0.5, host.clear_faults).start()
+    assert elapsed(start) >= 1
+    host.hold_lock("locked", 600.0)
+    assert host.weather()["locks"] == [{"zone": "locked", "seconds": 600.0}]
+    # Reading needs no lock.
+    assert "locked" in ssh(host, host.name, "zoneadm list -c").stdout
     start = time.monotonic()
+    threading.Timer(0.5, host.clear_faults).start()
     assert run_async(_output(host, "zoneadm -z locked mark incomplete"))[0] == 0
-    assert 0.3 < elapsed(start) < 10
+    assert 0.5 <= elapsed(start) < 60
     host.run("zonecfg -z locked delete -F").check()
 
 

@@ -78,14 +78,20 @@ class Run:
             stream.close()
         return marks
 
-    def until_runs(self):
-        """Wait until a command of the script runs."""
-        while len(self.processes()) < 3:
-            time.sleep(0.02)
-        time.sleep(0.1)
-
     def processes(self):
         return processes_with(self.script.token)
+
+    def leaves_nothing(self):
+        """Wait until no process of the script is left."""
+        until(lambda: not self.processes())
+
+
+def until(condition):
+    """Wait until a condition holds, on processes that nobody waits for."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def processes_with(text):
@@ -98,6 +104,11 @@ def processes_with(text):
         if text in line and "pytest" not in line:
             found.append(line)
     return found
+
+
+def held(place, then):
+    """A command that says that it runs, and goes on when it may."""
+    return sh(f"touch {place}/runs; until [ -e {place}/go ]; do sleep 0.05; done; {then}")
 
 
 def words(marks):
@@ -207,11 +218,11 @@ def test_each_shell_reads_what_bash_and_dash_call_correct(shell):
 
 
 def test_a_command_past_its_limit_is_ended_though_it_resists(quick_shell, hasty):
-    step = Step("a", sh("trap '' TERM; echo begun; sleep 8301 & sleep 8301"), timeout=1)
+    step = Step("a", sh("trap '' TERM; echo begun; sleep 8301 & sleep 8301"), timeout=2)
     marks = Run(quick_shell, apply_script([step, Step("b", sh("echo"))])).finish()
     assert words(marks) == ["started 0", "failed 0 late run", "over 0"]
     assert answers(marks)[0].stdout == "begun\n"
-    assert not processes_with("sleep 8301")
+    until(lambda: not processes_with("sleep 8301"))
 
 
 def test_a_limit_holds_for_the_question_too(quick_shell):
@@ -222,34 +233,33 @@ def test_a_limit_holds_for_the_question_too(quick_shell):
 def test_a_script_that_ends_leaves_no_process(quick_shell):
     run = Run(quick_shell, apply_script([Step("a", sh("echo"), timeout=8303)]))
     run.finish()
-    time.sleep(0.05)
-    assert not run.processes()
-    assert not processes_with("sleep 8303")
+    run.leaves_nothing()
+    until(lambda: not processes_with("sleep 8303"))
 
 
 def test_stop_ends_what_runs(quick_shell, hasty):
     run = Run(quick_shell, apply_script([Step("a", sh("sleep 8304 & sleep 8304")), Step("b", sh("echo"))]))
-    run.until_runs()
+    until(lambda: processes_with("sleep 8304"))
     run.send(b"stop\n")
     assert words(run.finish()) == ["started 0", "stopped 0"]
-    assert not run.processes()
-    assert not processes_with("sleep 8304")
+    run.leaves_nothing()
+    until(lambda: not processes_with("sleep 8304"))
 
 
-def test_stop_ends_a_pause_between_attempts_at_once(quick_shell):
-    run = Run(quick_shell, apply_script([Step("a", sh("exit 1"), attempts=2, pause=60)]))
-    time.sleep(0.5)
-    began = time.monotonic()
+def test_stop_ends_a_pause_between_attempts_at_once(quick_shell, tmp_path):
+    fails = sh(f"touch {tmp_path}/runs; exit 1")
+    run = Run(quick_shell, apply_script([Step("a", fails, attempts=2, pause=8307)]))
+    until((tmp_path / "runs").exists)
+    time.sleep(0.5)  # Now it pauses; not even one that does not yet may begin again.
     run.send(b"stop\n")
     assert words(run.finish()) == ["started 0", "stopped 0"]
-    assert time.monotonic() - began < 2
-    assert not run.processes()
+    run.leaves_nothing()
 
 
 @pytest.mark.parametrize("way", ["input closes", "output closes", "output closes, SIGPIPE ignored"])
 def test_when_the_channel_is_gone_the_command_ends_and_no_other_begins(quick_shell, way, tmp_path):
     steps = [
-        Step("a", sh(f"sleep 0.6; touch {tmp_path}/a")),
+        Step("a", held(tmp_path, f"touch {tmp_path}/a")),
         Step("b", sh(f"touch {tmp_path}/b")),
         Step("c", sh(f"touch {tmp_path}/c")),
     ]
@@ -260,28 +270,35 @@ def test_when_the_channel_is_gone_the_command_ends_and_no_other_begins(quick_she
             "preexec_fn": lambda: signal.signal(signal.SIGPIPE, signal.SIG_IGN),
         }
     run = Run(quick_shell, apply_script(steps), **more)
-    run.until_runs()
+    until((tmp_path / "runs").exists)
+    before = len(run.processes())
     (run.stdin if way == "input closes" else run.stdout).close()
+    if way == "input closes":
+        # The one that listens to it has gone, and told the script before.
+        until(lambda: len(run.processes()) < before)
+    (tmp_path / "go").touch()
     run.finish()
     assert (tmp_path / "a").exists()
     assert not (tmp_path / "b").exists()
-    assert not run.processes()
+    run.leaves_nothing()
 
 
 def test_a_read_whose_channel_is_gone_ends_at_once(quick_shell):
     run = Run(quick_shell, read_script({"a": sh("sleep 8305")}, limit=60))
-    run.until_runs()
+    until(lambda: processes_with("sleep 8305"))
     run.stdin.close()
     run.finish()
-    assert not processes_with("sleep 8305")
+    until(lambda: not processes_with("sleep 8305"))
 
 
 def test_the_next_script_waits_for_the_one_that_was_cut_off(quick_shell, hasty, tmp_path):
-    slow = Step("a", sh(f"sleep 0.5; echo x >>{tmp_path}/a"), sh(f"test -f {tmp_path}/a"))
+    slow = Step("a", held(tmp_path, f"echo x >>{tmp_path}/a"), sh(f"test -f {tmp_path}/a"))
     first = apply_script([slow])
     run = Run(quick_shell, first)
-    run.until_runs()
+    until((tmp_path / "runs").exists)
     again = Run(quick_shell, apply_script([slow], cut=Cut(first.token, run.process.pid)))
+    time.sleep(0.5)  # One that did not wait would have begun by now.
+    (tmp_path / "go").touch()
     assert words(again.finish()) == ["skipped 0", "over 0"]
     assert (tmp_path / "a").read_text() == "x\n"
     run.finish()
@@ -292,10 +309,10 @@ def test_a_script_that_was_cut_off_is_ended_when_it_takes_too_long(quick_shell, 
     slow = Step("a", sh("sleep 8306"), sh("exit 1"), timeout=100)
     first = apply_script([slow])
     run = Run(quick_shell, first)
-    run.until_runs()
+    until(lambda: processes_with("sleep 8306"))
     again = Run(quick_shell, apply_script([Step("b", sh("echo"))], cut=Cut(first.token, run.process.pid)))
     assert words(again.finish()) == ["started 0", "done 0", "over 0"]
-    assert not processes_with("sleep 8306")
+    until(lambda: not processes_with("sleep 8306"))
     run.finish()
 
 
