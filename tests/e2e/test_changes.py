@@ -2,8 +2,10 @@
 
 import pytest
 
-from .programs import site, web, zone
-from .stack import PulumiFailed
+from illumos_lab.testing import Lab
+
+from .programs import LAN, site, web, zone
+from .stack import PulumiFailed, Stack
 
 
 def boots(host, name):
@@ -85,6 +87,30 @@ def test_another_brand_replaces_the_zone_and_the_old_one_goes_first(host, stack)
     assert uuid(host, "web") != before
     assert host.run("zoneadm list -c | grep -c web").stdout == "1\n"
     shop.destroy()
+
+
+def test_an_etherstub_moves_to_another_host_under_its_name(tmp_path):
+    with Lab.start(hosts=("gz1", "gz2"), time_scale=0.05) as lab:
+        one, two = lab.hosts.values()
+        before = [one.dump(), two.dump()]
+        shop = Stack(tmp_path, {}, {"ILLUMOS_SSH_CONFIG": str(lab.ssh_config)})
+
+        def moved_to(host):
+            return shop.write({"lan": {**LAN, "properties": {"name": "lan0", "host": host, "mtu": 1500}}})
+
+        moved_to("gz1").up()
+        # What uses it keeps it where it is.
+        one.run("dladm create-vnic -l lan0 other0").check()
+        assert "replace" in moved_to("gz2").preview()
+        with pytest.raises(PulumiFailed, match="still carries other0"):
+            shop.up()
+        one.run("dladm delete-vnic other0").check()
+        shop.up()
+        assert one.dump() == before[0]
+        assert two.run("dladm show-link -p -o mtu lan0").stdout == "1500\n"
+        shop.expect_no_change()
+        shop.destroy()
+        assert two.dump() == before[1]
 
 
 def test_renaming_the_resource_without_an_alias_does_not_touch_the_zone(host, stack):
