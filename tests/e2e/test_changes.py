@@ -113,6 +113,22 @@ def test_an_etherstub_moves_to_another_host_under_its_name(tmp_path):
         assert two.dump() == before[1]
 
 
+def test_all_of_it_moves_with_the_providers_host(tmp_path):
+    with Lab.start(hosts=("gz1", "gz2"), time_scale=0.05) as lab:
+        one, two = lab.hosts.values()
+        before = [one.dump(), two.dump()]
+        shop = Stack(tmp_path, {"illumos:host": "gz1"}, {"ILLUMOS_SSH_CONFIG": str(lab.ssh_config)})
+        shop.write(site(web=web())).up()
+        shop.run("config", "set", "illumos:host", "gz2")
+        assert "3 to replace" in shop.preview()
+        shop.up()
+        assert one.dump() == before[0]
+        assert two.run("zlogin web ping 10.10.0.1 5").status == 0
+        shop.expect_no_change()
+        shop.destroy()
+        assert two.dump() == before[1]
+
+
 def test_renaming_the_resource_without_an_alias_does_not_touch_the_zone(host, stack):
     shop = stack()
     shop.write(site(web=web())).up()

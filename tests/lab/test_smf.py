@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from illumos_lab import dnsmasq
-from illumos_lab.invocation import Spawn
 from illumos_lab.ipfilter.state import filters
 from illumos_lab.profile import OMNIOS, OPENINDIANA, TRIBBLIX, Profile
 from illumos_lab.smf import NoRepositoryError
 from illumos_lab.smf import fmri as names
+from tests.lab.fakes import Result
 from tests.lab.fakes_smf import ServiceHost, service_host
 
 IPFILTER = "svc:/network/ipfilter:default"
@@ -34,7 +34,7 @@ def router(host: ServiceHost) -> ServiceHost:
     return host
 
 
-def svcs(host: ServiceHost, *argv: str, zone: str = "global") -> tuple[int | Spawn, str, str]:
+def svcs(host: ServiceHost, *argv: str, zone: str = "global") -> Result:
     return host.run("/usr/bin/svcs", *argv, zone=zone)
 
 
