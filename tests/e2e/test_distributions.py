@@ -16,9 +16,11 @@ PACKAGES = {
 DIRECTORIES = {"tribblix": "mkdir -p /var/zap/zones /var/zap/cache /zonelib/lib", "openindiana": ":"}
 
 
-def router(domain, *more):
+def router(domain, *more, packages=()):
     networks = [{"subnet": "10.10.0.0/24", "domain": domain}, *more]
     properties = {"name": "gw", "publicAddress": "192.0.2.100", "networks": networks}
+    if packages:
+        properties["packages"] = list(packages)
     return {"type": "illumos:RouterZone", "properties": properties}
 
 
@@ -58,6 +60,12 @@ def test_a_datacenter_on_another_distribution(profile, tmp_path):
         shop.up()
         assert resolved("web.new.example") == ["10.10.0.5", "web.new.example"]
         assert "gw_2" in host.run("ipfstat -z gw -io").stdout
+        shop.expect_no_change()
+        # Of a package that nobody offers, zap says so and succeeds.
+        shop.write({"gw": router("new.example", more, packages=["TRIBnothing"]), **web_too})
+        with pytest.raises(PulumiFailed, match="installing package TRIBnothing in zone gw"):
+            shop.up()
+        shop.write({"gw": router("new.example", more), **web_too}).up()
         shop.expect_no_change()
         shop.destroy()
         assert host.dump() == before

@@ -75,7 +75,8 @@ class Distribution:
         router_brand: default brand of a router zone.
         brands: the brands that it can have, by name.
         ipfilter_package: package name.
-        install_package: command that installs a package in the global zone.
+        install_package: command that installs a package in the zone where it runs.
+        has_package: command that succeeds where a package is installed.
         router_install: options of ``zoneadm install`` for a router zone with these packages.
         dnsmasq, haproxy: their packaging.
         memory_is_rctl: zonecfg keeps the physical memory cap as a resource control.
@@ -91,6 +92,7 @@ class Distribution:
     brands: Mapping[str, Brand]
     ipfilter_package: str
     install_package: Callable[[str], Command]
+    has_package: Callable[[str], Command]
     router_install: Callable[[tuple[str, ...]], tuple[str, ...]]
     dnsmasq: Dnsmasq
     haproxy: Haproxy
@@ -114,8 +116,17 @@ def _pkg_install(package: str) -> Command:
     return sh('/usr/bin/pkg install "$1" || [ $? -eq 4 ]', package)
 
 
+def _pkg_has(package: str) -> Command:
+    return Command(("/usr/bin/pkg", "list", "-Hq", package))
+
+
 def _zap_install(package: str) -> Command:
+    # It succeeds also when there is no such package: who wants to know asks `has_package`.
     return Command(("/usr/bin/zap", "install", package))
+
+
+def _zap_has(package: str) -> Command:
+    return Command(("/usr/bin/pkginfo", "-q", package))
 
 
 def _ips_extras(packages: tuple[str, ...]) -> tuple[str, ...]:
@@ -134,6 +145,7 @@ OMNIOS = Distribution(
     brands=brands.OMNIOS,
     ipfilter_package="network/ipfilter",
     install_package=_pkg_install,
+    has_package=_pkg_has,
     router_install=_ips_extras,
     dnsmasq=Dnsmasq(
         package="ooce/network/dnsmasq",
@@ -163,6 +175,7 @@ TRIBBLIX = Distribution(
     brands=brands.TRIBBLIX,
     ipfilter_package="TRIBnet-ipfilter",
     install_package=_zap_install,
+    has_package=_zap_has,
     router_install=_tribblix_extras,
     dnsmasq=Dnsmasq(
         package="TRIBdnsmasq",
@@ -194,6 +207,7 @@ OPENINDIANA = Distribution(
     brands=brands.OPENINDIANA,
     ipfilter_package="network/ipfilter",
     install_package=_pkg_install,
+    has_package=_pkg_has,
     router_install=_ips_extras,
     dnsmasq=Dnsmasq(
         package="service/network/dnsmasq",

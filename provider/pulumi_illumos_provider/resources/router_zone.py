@@ -496,6 +496,7 @@ def _package_steps(design: Design, zone: ZoneSeen, distribution: Distribution) -
         Step(
             f"installing package {package} in zone {design.name}",
             inside(design.name, *script_of(distribution.install_package(package))),
+            done=inside(design.name, *script_of(distribution.has_package(package))),
             timeout=steps.INSTALL_LIMIT,
             remedy=f"see that the host's package repositories offer {package}, then run again",
         )

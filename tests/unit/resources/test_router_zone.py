@@ -457,3 +457,11 @@ def test_the_packages_and_the_devices_are_looked_for_before_the_services_are_ena
         < order.index("looking for IPFilter's devices in zone gw")
         < order.index("enabling ipfilter in zone gw")
     )
+
+
+def test_whether_a_package_came_is_asked_of_the_zone():
+    raw = ROUTER_INPUTS | {"packages": ["diagnostic/top"]}
+    steps = plan(ROUTER, raw, FakeHost().router(whole=True), update=True)
+    (step,) = [step for step in steps if step.say == "installing package diagnostic/top in zone gw"]
+    assert step.done is not None
+    assert step.done.argv[-4:] == ("/usr/bin/pkg", "list", "-Hq", "diagnostic/top")
