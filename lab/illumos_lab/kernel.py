@@ -7,7 +7,7 @@ A test can give the commands a `Kernel` that records calls instead.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Protocol
 
@@ -41,7 +41,9 @@ class NatRule:
         source_port, destination_port: further conditions.
         unchanged: the address stays as it is.
         alternatives: more addresses of an ``rdr``, which take turns with the first.
+        turns: the rule takes one in so many connections, and leaves the others to the rules behind it.
         mssclamp: largest TCP segment size that passes; 0 for any.
+        counter: name of the counter of connections that the rule translated; empty for none.
     """
 
     kind: str
@@ -58,7 +60,9 @@ class NatRule:
     destination_port: PortRange | None = None
     unchanged: bool = False
     alternatives: tuple[str, ...] = ()
+    turns: int = 1
     mssclamp: int = 0
+    counter: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -86,10 +90,13 @@ class PacketRule:
 
     Attributes:
         direction: ``in`` or ``out``.
-        verdict: ``pass`` or ``block``; empty for a rule that decides nothing.
+        verdict: ``pass`` or ``block``; ``count`` for one of the rules that only count, which are looked at
+            apart; empty for a rule that decides nothing.
         interface: link name that the rule is bound to.
         quick: no later rule is looked at.
         keep_state: everything that belongs to the connection passes.
+        keep_frags: fragments of the packet pass.
+        logged: what it decides is logged.
         answer: ``rst`` or ``icmp``: what the sender of a blocked packet gets.
         answer_code: code of the ICMP answer.
         version: 4 or 6.
@@ -100,8 +107,9 @@ class PacketRule:
         icmp: type and code; no code means all.
         tos, ttl: values in the header.
         conditions: ``ipopts``, ``mcast``, ``opt lsrr`` and the like, or ``not`` and one of these.
-        per_second: packets that it matches in a second; 0 for all.
+        per_second: packets that it lets through in a second; 0 for all.
         head, group: names of groups: rules of a group are looked at when its head matches.
+        counter: name of the counter of packets that match; empty for none.
     """
 
     direction: str
@@ -109,6 +117,8 @@ class PacketRule:
     interface: str | None = None
     quick: bool = False
     keep_state: bool = False
+    keep_frags: bool = False
+    logged: bool = False
     answer: str = ""
     answer_code: int = 0
     version: int = 4
@@ -127,6 +137,32 @@ class PacketRule:
     per_second: int = 0
     head: str = ""
     group: str = ""
+    counter: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Count:
+    """What a counter has seen."""
+
+    packets: int = 0
+    bytes: int = 0
+
+    def since(self, earlier: Count) -> Count:
+        """What came after an earlier count."""
+        return Count(self.packets - earlier.packets, self.bytes - earlier.bytes)
+
+
+_BY_DIRECTION = "seen ipv6 blocked nomatch kept whole logged logged_passed logged_blocked"
+PACKET_COUNTERS = frozenset(
+    ("counted", "resets", "unreachables", *(f"in_{each}" for each in _BY_DIRECTION.split())),
+).union(f"out_{each}" for each in _BY_DIRECTION.split())
+"""Counters that a filter has besides those of its rules: packets by direction, and those it answered."""
+
+STATE_COUNTERS = frozenset(("hits", "misses", "kept_tcp", "kept_udp", "kept_icmp"))
+"""Counters of packets that belong to a connection that was let through or not, and that began one."""
+
+NAT_COUNTERS = frozenset(("mapped_in", "mapped_out", "added"))
+"""Counters of NAT besides those of its rules: packets that were translated, and connections."""
 
 
 @dataclass(frozen=True)
@@ -283,8 +319,11 @@ class Kernel(Protocol):
         ...
 
     def unplumb(self, zone: str, link: str) -> None: ...
-    def add_address(self, zone: str, link: str, address: Interface) -> None: ...
-    def delete_address(self, zone: str, link: str, address: Interface) -> None: ...
+    def add_address(self, zone: str, link: str, address: Interface, peer: str = "") -> None:
+        """Give an interface an address; with ``peer`` nobody but that address is on its other side."""
+        ...
+
+    def delete_address(self, zone: str, link: str, address: Interface, peer: str = "") -> None: ...
     def add_route(
         self, zone: str, destination: Network, gateway: str, link: str | None = None, discard: str = ""
     ) -> None:
@@ -311,8 +350,16 @@ class Kernel(Protocol):
         """Forwarding of an IP version for one interface, or for the whole stack when link is None."""
         ...
 
-    def set_nat(self, zone: str, rules: tuple[NatRule, ...]) -> None:
-        """Replace all NAT rules of a zone's stack; sessions are kept."""
+    def set_nat(
+        self, zone: str, rules: tuple[NatRule, ...], counters: frozenset[str] = frozenset()
+    ) -> None:
+        """Replace all NAT rules of a zone's stack; sessions are kept.
+
+        Args:
+            zone: whose stack.
+            rules: the first one that matches decides.
+            counters: names of those that are there or go on.
+        """
         ...
 
     def nat_sessions(self, zone: str) -> tuple[NatSession, ...]:
@@ -323,14 +370,33 @@ class Kernel(Protocol):
         """Forget how connections are translated, which ends those of TCP; their number."""
         ...
 
-    def set_filter(self, zone: str, rules: tuple[PacketRule, ...], generation: int) -> None:
+    def set_filter(
+        self,
+        zone: str,
+        rules: tuple[PacketRule, ...] | None,
+        generation: int,
+        counters: frozenset[str] = frozenset(),
+    ) -> None:
         """Replace all filter rules of a zone's stack.
 
         Args:
             zone: whose stack.
-            rules: both directions; the last one that matches decides.
+            rules: both directions; the last one that matches decides. None: nothing is filtered.
             generation: connections that were let through in the same generation stay so.
+            counters: names of those that are there or go on.
         """
+        ...
+
+    def counts(self, zone: str) -> dict[str, Count]:
+        """What the counters of a stack's filter and NAT have seen, by name.
+
+        These are counters of rules, `PACKET_COUNTERS`, `STATE_COUNTERS` and `NAT_COUNTERS`; one that
+        nothing could count on yet may be left out.
+        """
+        ...
+
+    def kept_states(self, zone: str, generation: int) -> int:
+        """How many connections that were let through in a generation are known."""
         ...
 
     def set_autoconf(self, zone: str, link: str, on: bool, identifier: str = "") -> None:

@@ -23,6 +23,7 @@ from illumos_lab.invocation import Invocation, Spawn
 from illumos_lab.ip import IpStack
 from illumos_lab.kernel import (
     Advertisement,
+    Count,
     Interface,
     IpAddress,
     NatRule,
@@ -54,6 +55,8 @@ class FakeKernel:
         failures: an OSError to raise, by method name.
         leases: DHCP leases to grant, by (zone, link).
         sessions: what NAT translates, by zone.
+        counted: what the filter's counters have seen, by zone.
+        states: how many connections the filter knows, by zone.
         autoconf: addresses from router advertisements, by (zone, link).
         macs: what a bridge has learned, by link.
         open_sockets, known_neighbours: what a zone's stack has, by zone.
@@ -64,6 +67,8 @@ class FakeKernel:
         self.failures: dict[str, OSError] = {}
         self.leases: dict[tuple[str, str], Interface] = {}
         self.sessions: dict[str, tuple[NatSession, ...]] = {}
+        self.counted: dict[str, dict[str, Count]] = {}
+        self.states: dict[str, int] = {}
         self.autoconf: dict[tuple[str, str], tuple[Interface, ...]] = {}
         self.macs: dict[str, tuple[tuple[str, str], ...]] = {}
         self.open_sockets: dict[str, tuple[Socket, ...]] = {}
@@ -136,11 +141,11 @@ class FakeKernel:
     def unplumb(self, zone: str, link: str) -> None:
         self._record("unplumb", zone, link)
 
-    def add_address(self, zone: str, link: str, address: Interface) -> None:
-        self._record("add_address", zone, link, str(address))
+    def add_address(self, zone: str, link: str, address: Interface, peer: str = "") -> None:
+        self._record("add_address", zone, link, str(address), *[peer][: bool(peer)])
 
-    def delete_address(self, zone: str, link: str, address: Interface) -> None:
-        self._record("delete_address", zone, link, str(address))
+    def delete_address(self, zone: str, link: str, address: Interface, peer: str = "") -> None:
+        self._record("delete_address", zone, link, str(address), *[peer][: bool(peer)])
 
     def add_route(
         self, zone: str, destination: Network, gateway: str, link: str | None = None, discard: str = ""
@@ -179,7 +184,9 @@ class FakeKernel:
     def set_advertisements(self, zone: str, advertisements: tuple[Advertisement, ...]) -> None:
         self._record("set_advertisements", zone, advertisements)
 
-    def set_nat(self, zone: str, rules: tuple[NatRule, ...]) -> None:
+    def set_nat(
+        self, zone: str, rules: tuple[NatRule, ...], counters: frozenset[str] = frozenset()
+    ) -> None:
         self._record("set_nat", zone, rules)
 
     def nat_sessions(self, zone: str) -> tuple[NatSession, ...]:
@@ -189,8 +196,20 @@ class FakeKernel:
         self._record("flush_nat_sessions", zone)
         return len(self.sessions.pop(zone, ()))
 
-    def set_filter(self, zone: str, rules: tuple[PacketRule, ...], generation: int) -> None:
+    def set_filter(
+        self,
+        zone: str,
+        rules: tuple[PacketRule, ...] | None,
+        generation: int,
+        counters: frozenset[str] = frozenset(),
+    ) -> None:
         self._record("set_filter", zone, rules, generation)
+
+    def counts(self, zone: str) -> dict[str, Count]:
+        return self.counted.get(zone, {})
+
+    def kept_states(self, zone: str, generation: int) -> int:
+        return self.states.get(zone, 0)
 
     def set_unicast_offers(self, zone: str, possible: bool) -> None:
         self._record("set_unicast_offers", zone, possible)

@@ -269,19 +269,3 @@ def test_services_have_ports_by_name_other_name_and_protocol(
     name: str, protocol: int | None, port: int | None
 ) -> None:
     assert names.port_number(name, protocol) == port
-
-
-def test_ipfstat_shows_groups_and_authentication_while_there_are_none(host: ServiceHost) -> None:
-    host.run("ipf", "-E")
-    groups = [
-        f"{kind} groups ({state}):"
-        for kind in ("Filter", "Accounting", "Authentication")
-        for state in ("active", "inactive")
-    ]
-    assert host.run("ipfstat", "-g").stdout.splitlines() == groups
-    assert host.run("ipfstat", "-A").stdout.startswith("Authorisation hits: 0\tmisses 0\nnospace 0\n")
-    host.run("ipf", "-f", "-", stdin="block in all head 1\n")
-    assert host.run("ipfstat", "-g").exit == 1
-    assert host.run("ipfstat", "-gi").stdout == "block in all head 1\n"
-    assert host.run("ipfstat", "-si").exit == 1
-    assert host.run("ipfstat").exit == 1

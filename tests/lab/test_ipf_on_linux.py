@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -202,6 +203,133 @@ def test_the_inactive_set_filters_nothing_before_the_swap(net: Net) -> None:
     host.run("zlogin gw ipf -s").check()
     assert net.ask("out", "tcp", "192.0.2.100", 22) == "ConnectionRefusedError"
     host.run("zlogin gw ipf -IFa -s").check()
+
+
+# Counters ----------------------------------------------------------------------------------------
+# Of UDP each question is one packet of 29 bytes; connections of other tests send none any more.
+
+
+def totals(text: str) -> dict[str, list[int]]:
+    """The numbers of each line of statistics, by what stands before the first of them."""
+    lines = (re.match(r"[^\d]+", line) for line in text.splitlines())
+    return {
+        line[0].strip(): [int(number) for number in re.findall(r"\d+", line.string)]
+        for line in lines
+        if line
+    }
+
+
+def number(text: str, label: str) -> int:
+    """The number on the line of a label that stands behind it."""
+    return int(text.partition(f" {label}\n")[0].rpartition("\t")[2])
+
+
+def test_a_rule_counts_what_it_matches_and_goes_on_when_others_come(net: Net) -> None:
+    rules = [
+        "count in on p0 proto udp from any to any port = 22",
+        "log in on p0 proto udp from any to any port = 22",
+        "block in on p0 proto udp from any to any port = 23",
+        "pass in on p0 proto udp from any to any port 20 >< 30 head 5",
+        "pass in proto udp from any to any port = 22 group 5",
+    ]
+    net.filter(*rules)
+    assert net.ask("out", "udp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    assert net.ask("out", "udp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    run = net.host.run
+    assert run("zlogin gw ipfstat -R -aih").stdout == f"2 58 {rules[0]}\n"
+    others = "".join(f"{hits} {rule}\n" for hits, rule in zip((2, 0, 2, 2), rules[1:], strict=True))
+    assert run("zlogin gw ipfstat -R -ih").stdout == others
+    run("zlogin gw ipf -f -", input="pass out on p0 proto udp from any to any port = 1\n").check()
+    run("zlogin gw ipf -rf -", input=rules[2] + "\n").check()
+    run("zlogin gw ipf -s").check()
+    assert net.ask("out", "udp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    run("zlogin gw ipf -s").check()
+    assert net.ask("out", "udp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    reset = run("zlogin gw ipf -R -z -f -", input=rules[0] + "\n").stdout
+    assert reset == f"hits 3 bytes 87 {rules[0]}\n"
+    assert net.ask("out", "udp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    assert run("zlogin gw ipfstat -R -aih").stdout == f"1 29 {rules[0]}\n"
+    assert run("zlogin gw ipfstat -R -ih").stdout.splitlines()[0] == f"4 {rules[1]}"
+
+
+def test_outbound_rules_count_what_leaves(net: Net) -> None:
+    net.filter("count out on p0 proto udp all", "block out on p0 proto udp from any to any port = 443")
+    assert net.ask("a", "udp", "192.0.2.50", 443) == "TimeoutError"
+    assert net.ask("a", "udp", "192.0.2.50", 80) == "out 192.0.2.100"
+    assert (
+        net.host.run("zlogin gw ipfstat -aoh").stdout == "1 29 count out on p0 proto udp from any to any\n"
+    )
+
+
+def test_totals_tell_what_became_of_packets(net: Net) -> None:
+    net.filter(
+        "pass in proto tcp all",
+        "pass out proto tcp all",
+        "pass in quick on p0 proto udp from any to any port = 22 keep state",
+        "block return-icmp(port-unr) in log quick on p0 proto udp from any to any port = 23",
+    )
+    run = net.host.run
+    before = run("ipfstat -s -z gw").check().stdout
+    run("zlogin gw ipf -Z").check()
+    assert net.ask("out", "udp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    assert net.ask("out", "udp", "192.0.2.100", 23) == "ConnectionRefusedError"
+    assert net.ask("a", "udp", "192.0.2.50", 80) == "out 192.0.2.100"
+    after = totals(run("zlogin gw ipfstat").check().stdout)
+    blocked, passed, nomatch, _, _ = after["input packets:\t\tblocked"]
+    # Without a rule came the question of a on r0, and its answer on p0.
+    assert (blocked, nomatch) == (1, 2)
+    assert passed >= 3
+    assert after["input packets logged:\tblocked"][0] == 1
+    assert after["packet state(in):\tkept"][0] == 1
+    assert after["ICMP replies:"][0] == 1
+    states = run("ipfstat -s -z gw").check().stdout
+    assert number(states, "UDP") - number(before, "UDP") == 1
+    assert number(states, "hits") - number(before, "hits") == 1
+    assert number(states, "active") == 1
+    run("zlogin gw ipf -FS").check()
+    assert "\t0 active\n" in run("ipfstat -s -z gw").stdout
+
+
+def test_translated_connections_and_packets_are_counted(net: Net) -> None:
+    net.filter()
+    maps = [
+        "map p0 10.0.0.5/32 -> 0.0.0.0/32 portmap udp 20000:30000",
+        "map p0 10.0.0.0/24 -> 0.0.0.0/32 udp",
+    ]
+    net.nat(*maps)
+    run = net.host.run
+    before = totals(run("zlogin gw ipnat -s").stdout)
+    for zone in ("a", "b", "a"):
+        assert net.ask(zone, "udp", "192.0.2.50", 80) == "out 192.0.2.100"
+    assert run("zlogin gw ipnat -lh").stdout.splitlines()[1:3] == [f"2 {maps[0]}", f"1 {maps[1]}"]
+    after = totals(run("zlogin gw ipnat -s").stdout)
+    mapped = [now - then for now, then in zip(after["mapped\tin"], before["mapped\tin"], strict=True)]
+    assert mapped == [3, 3]
+    assert after["added"][0] - before["added"][0] == 3
+    assert (after["inuse"], after["rules"]) == ([3], [2])
+    run("zlogin gw ipnat -f -", input="rdr p0 192.0.2.101/32 port 1 -> 10.0.0.5 port 1 tcp\n").check()
+    assert net.ask("a", "udp", "192.0.2.50", 80) == "out 192.0.2.100"
+    assert run("zlogin gw ipnat -lh").stdout.splitlines()[1:3] == [f"3 {maps[0]}", f"1 {maps[1]}"]
+
+
+def test_redirections_in_turn_have_hits_each(net: Net) -> None:
+    net.filter()
+    rdrs = [f"rdr p0 192.0.2.100/32 port 8080 -> 10.0.0.{n} port 80 tcp round-robin" for n in (5, 6)]
+    net.nat(*rdrs)
+    answers = [net.ask("out", "tcp", "192.0.2.100", 8080) for _ in range(4)]
+    assert sorted(answers) == ["a 192.0.2.50"] * 2 + ["b 192.0.2.50"] * 2
+    shown = net.host.run("zlogin gw ipnat -lh").stdout.splitlines()[1:3]
+    assert shown == [f"2 {rdr}" for rdr in rdrs]
+
+
+def test_totals_outlive_switching_off(net: Net) -> None:
+    net.filter("block return-icmp(port-unr) in quick on p0 proto udp from any to any port = 23")
+    net.host.run("zlogin gw ipf -Z").check()
+    assert net.ask("out", "udp", "192.0.2.100", 23) == "ConnectionRefusedError"
+    net.host.run("zlogin gw ipf -D").check()
+    assert net.ask("out", "udp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    net.host.run("zlogin gw ipf -E").check()
+    assert "blocked 1 " in net.host.run("zlogin gw ipfstat").stdout
 
 
 # ipnat -------------------------------------------------------------------------------------------

@@ -135,14 +135,6 @@ def rules(text: str) -> list[Rule]:
             ),
         ),
         (
-            "rdr net0 192.0.2.7/32 port 80 -> 10.0.0.5 port 80 tcp round-robin\n"
-            "rdr net0 192.0.2.7/32 port 80 -> 10.0.0.6 port 80 tcp round-robin\n",
-            NatRule(
-                "rdr", "net0", destination=IPv4Network("192.0.2.7/32"), to_address="10.0.0.5",
-                ports=(80, 80), match_ports=(80, 80), protocols=("tcp",), alternatives=("10.0.0.6",),
-            ),
-        ),
-        (
             "bimap net0 10.0.0.5/32 -> 192.0.2.5/32\n",
             NatRule("bimap", "net0", IPv4Network("10.0.0.5/32"), to_address="192.0.2.5/32"),
         ),
@@ -150,6 +142,15 @@ def rules(text: str) -> list[Rule]:
 )  # fmt: skip
 def test_a_rule_is_translated_for_the_kernel(text: str, expected: NatRule) -> None:
     assert to_kernel(rules(text), no_address) == (expected,)
+
+
+def test_redirections_of_the_same_packets_take_turns() -> None:
+    text = "".join(
+        f"rdr net0 {outer} port 80 -> 10.0.0.{n} port 80 tcp round-robin\n"
+        for n, outer in ((5, "192.0.2.7/32"), (6, "192.0.2.8/32"), (7, "192.0.2.7/32"))
+    )
+    found = [(rule.to_address, rule.turns) for rule in to_kernel(rules(text), no_address)]
+    assert found == [("10.0.0.5", 2), ("10.0.0.7", 1), ("10.0.0.6", 1)]
 
 
 def test_rules_that_match_no_ipv4_packet_stay_out_of_the_kernel() -> None:

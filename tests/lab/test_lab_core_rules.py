@@ -13,7 +13,7 @@ from illumos_lab import commands, dump, rbac
 from illumos_lab.faults import Fault, Faults
 from illumos_lab.files import LabFiles
 from illumos_lab.journal import Entry, Journal
-from illumos_lab.kernel import NatRule
+from illumos_lab.kernel import NatRule, PacketRule
 from illumos_lab.linux import nft
 from illumos_lab.linux.dhcp_client import parse_answer
 from illumos_lab.linux.network import pad_mac
@@ -27,24 +27,46 @@ def test_a_portmap_rule_translates_ports_of_its_protocols_only() -> None:
     rule = NatRule(
         "map", "p0", INSIDE, to_address="192.0.2.100", ports=(1000, 2000), protocols=("tcp", "udp")
     )
-    text = nft.nat_table([rule, NatRule("map", "p0", INSIDE)], {"p0": "p0"})
-    ported = 'oifname "p0" ip saddr 10.1.2.0/24 meta l4proto { tcp, udp } snat to 192.0.2.100:1000-2000'
-    plain = 'oifname "p0" ip saddr 10.1.2.0/24 masquerade'
-    assert text.index(ported) < text.index(plain)
+    text = nft.nat_table([rule, NatRule("map", "p0", INSIDE)], {"p0": "p0"}).chains["postrouting"]
+    assert text.splitlines()[1:] == [
+        'oifname "p0" ip saddr 10.1.2.0/24 meta l4proto { tcp, udp } counter name added'
+        " snat to 192.0.2.100:1000-2000",
+        'oifname "p0" ip saddr 10.1.2.0/24 counter name added masquerade',
+    ]
 
 
-def test_a_rule_for_an_absent_interface_is_left_out() -> None:
-    assert "snat" not in nft.nat_table([NatRule("map", "p0", INSIDE, to_address="192.0.2.1")], {})
+def test_a_rule_for_an_absent_interface_is_left_out_and_its_counter_stays() -> None:
+    rule = NatRule("map", "p0", INSIDE, to_address="192.0.2.1", counter="rule_3")
+    table = nft.nat_table([rule], {}, frozenset(("rule_3",)))
+    assert len(table.chains["postrouting"].splitlines()) == 1
+    assert "rule_3" in table.counters
 
 
 def test_a_redirected_range_moves_port_by_port() -> None:
     outer = IPv4Network("192.0.2.100/32")
-    rule = NatRule("rdr", "p0", None, outer, "10.1.2.5", (8080, 8081), (80, 81), ("tcp",))
-    text = nft.nat_table([rule], {"p0": "p0"})
+    rule = NatRule("rdr", "p0", None, outer, "10.1.2.5", (8080, 8081), (80, 81), ("tcp",), counter="rule_1")
+    text = nft.nat_table([rule], {"p0": "p0"}).chains["prerouting"]
     assert (
-        'iifname "p0" ip daddr 192.0.2.100/32 meta l4proto { tcp } th dport 80-81 dnat to 10.1.2.5'
-        " : th dport map { 80 : 8080, 81 : 8081 }"
+        'iifname "p0" ip daddr 192.0.2.100/32 meta l4proto { tcp } th dport 80-81 counter name added'
+        " counter name rule_1 dnat to 10.1.2.5 : th dport map { 80 : 8080, 81 : 8081 }"
     ) in text
+
+
+def test_what_exceeds_a_rate_is_blocked() -> None:
+    table = nft.filter_table([PacketRule("in", "pass", per_second=5)], {}, 1)
+    assert table.chains["verdict_1"].splitlines() == [
+        "limit rate over 5/second burst 5 packets counter name in_blocked drop",
+        "accept",
+    ]
+
+
+def test_a_table_removes_what_only_the_previous_one_had() -> None:
+    previous = nft.Table("ip t", {"a": "accept\n", "b": "drop\n"}, frozenset(("x", "y")))
+    table = nft.Table("ip t", {"a": "drop\n"}, frozenset(("y", "z")))
+    assert table.script(previous) == (
+        "table ip t\nflush table ip t\ndelete chain ip t b\ndelete counter ip t x\n"
+        "table ip t {\ncounter y { }\ncounter z { }\nchain a {\ndrop\n}\n}\n"
+    )
 
 
 def test_a_prescribed_address_forbids_dhcp() -> None:

@@ -5,6 +5,7 @@ Options act in the order in which they stand. The zone of -z and -G is the opera
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from illumos_lab.getopt import MissingValueError, UnknownOptionError, getopt
@@ -19,8 +20,12 @@ from illumos_lab.ipfilter.call import (
     system_error,
     target_zone,
 )
+from illumos_lab.ipfilter.filter_rules import FilterRule
 from illumos_lab.ipfilter.load import FilterLoad
 from illumos_lab.ipfilter.state import Plane, filters
+from illumos_lab.ipfilter.statistics import zeroed_statistics
+from illumos_lab.ipfilter.tunables import TUNABLES
+from illumos_lab.kernel import PACKET_COUNTERS, Count
 
 _USAGE = (
     "usage: ipf [-6AdDEInoPrRsvVyzZ] [-l block|pass|nomatch|state|nat] [-cc] [-F i|o|a|s|S|u]"
@@ -84,6 +89,10 @@ class _Call:
             self.run.err(_NOT_REVISION)
         return plane
 
+    def reset(self, rule: FilterRule) -> Count:
+        """Let the counter of a rule start again; what it had counted."""
+        return filters(self.host).reset(self.zone(), [rule.counter], self.from_global)[rule.counter]
+
     def apply(self) -> None:
         """Make the rules true on the wire. Those set from the global zone are only kept in the books."""
         if not self.from_global:
@@ -142,6 +151,13 @@ def _option(call: _Call, letter: str, value: str) -> int:
             return _version(call)
         case "y":
             _resynchronize(call)
+        case "Z":
+            return _zero(call)
+        case "T":
+            return _tune(call, value)
+        case "c" if value != "c":
+            # Only cc makes anything.
+            pass
         case "G" | "o":
             pass
         case _:
@@ -212,7 +228,7 @@ def _file(call: _Call, name: str) -> int:
         refused,
         pretend=pretend,
         delete=call.has(_REMOVE),
-        zero=call.has(_ZERO),
+        reset=call.reset if call.has(_ZERO) else None,
         verbose=call.has(_VERBOSE),
         resolve_ports=not call.has(_NO_NAMES),
     )
@@ -246,6 +262,49 @@ def _resynchronize(call: _Call) -> None:
             return
         call.apply()
     call.run.out("filter sync'd\n")
+
+
+def _zero(call: _Call) -> int:
+    """Show the totals and let them start again; those of rules go on."""
+    plane = call.open_checked()
+    if plane is None:
+        return 0
+    if not plane.enabled:
+        call.run.err("ioctl(SIOCFRZST): I/O error\n")
+        return 255
+    counts = filters(call.host).reset(call.zone(), PACKET_COUNTERS, call.from_global)
+    call.run.out(zeroed_statistics(counts))
+    return 0
+
+
+def _tune(call: _Call, what: str) -> int:
+    """Show parameters; a new value would have no effect here, and is refused."""
+    plane = call.open_checked()
+    if plane is None:
+        return 0
+    for word in filter(None, what.split(",")):
+        name, assigned, value = word.partition("=")
+        tunable, number = TUNABLES.get(name), None
+        if word == "list":
+            call.run.out("".join(each.text(plane) for each in TUNABLES.values()))
+        elif assigned and (number := re.match(r"\s*(\d+)", value)) is None:
+            call.run.err(f"invalid value '{name}'\n")
+            return 0
+        elif tunable is None:
+            call.run.err(f"ioctl({'SIOCIPFSET' if assigned else 'SIOCIPFGET'}): No such process\n")
+            return 0
+        elif not assigned:
+            call.run.out(tunable.text(plane))
+        elif tunable.locked and plane.enabled:
+            call.run.err("ioctl(SIOCIPFSET): Device busy\n")
+            return 0
+        elif number is not None and not tunable.low <= int(number[1]) <= tunable.high:
+            call.run.err("ioctl(SIOCIPFSET): Invalid argument\n")
+            return 0
+        else:
+            call.run.err(f"{call.run.name}: -T {word}: not emulated by illumos-lab\n")
+            return 1
+    return 0
 
 
 def _version(call: _Call) -> int:

@@ -1,8 +1,8 @@
-"""ipfstat(8): the lists of filter rules, and what is known without counting packets."""
+"""ipfstat(8): the lists of filter rules, and what they have counted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from illumos_lab.getopt import MissingValueError, UnknownOptionError, getopt
 from illumos_lab.host import Host
@@ -10,6 +10,8 @@ from illumos_lab.invocation import Invocation
 from illumos_lab.ipfilter.call import DeviceError, ZoneError, check_device, target_zone
 from illumos_lab.ipfilter.filter_rules import FilterRule
 from illumos_lab.ipfilter.state import Plane, filters
+from illumos_lab.ipfilter.statistics import FRAGMENT_STATISTICS, packet_statistics, state_statistics
+from illumos_lab.kernel import Count
 
 _USAGE = """\
 Usage: {0} [-6aAdfghIilnoRsv]
@@ -19,7 +21,13 @@ Usage: {0} [-6aAdfghIilnoRsv]
 """
 _OPTIONS = "6aACdfgG:hIilnostvD:M:N:P:RS:T:z:"
 _FAILED = 255
-_GROUPS = ("Filter", "Accounting", "Authentication")
+_LISTS = frozenset("aiol")
+_NO_MEMORY = "openkmem:open: No such file or directory\n"
+"""A zone has no device that shows the kernel's memory."""
+
+_GROUPS = {"Filter": "filter", "Accounting": "account", "Authentication": ""}
+"""Lists of groups, and the table of rules that has them."""
+
 _AUTHENTICATION = """\
 Authorisation hits: 0\tmisses 0
 nospace 0
@@ -54,30 +62,66 @@ def main(host: Host, run: Invocation) -> int:
         run.err(f"open(IPSTATE_NAME): {error}\n")
         return _FAILED
     letters = given.keys()
-    lists = bool(letters & set("aiol"))
-    plane = filters(host).plane(zone, "G" in given)
-    if letters & set("dsvMN") or (not lists and letters & set("ft")):
+    if letters & set("dtvMN"):
         return _refuse(run)
-    if lists:
-        _lists(run, plane, given)
+    plane = filters(host).plane(zone, "G" in given)
+    plain_lists = letters & _LISTS and not letters & set("has")
+    counts = {} if plain_lists else filters(host).counts(zone, "G" in given)
+    if not plane.enabled and (failing := _needs_filter(letters)):
+        run.err(f"ioctl({failing}): I/O error\n")
+        return _FAILED
+    if "s" in letters:
+        # The buckets, and with them whether there are any states to be listed, are read from memory.
+        if run.zone != "global":
+            run.err(_NO_MEMORY)
+        elif letters & _LISTS:
+            return _refuse(run)
+        else:
+            active = 0 if "G" in given else host.kernel.kept_states(zone, plane.generation)
+            run.out(state_statistics(counts, active))
+    elif letters & _LISTS:
+        _lists(run, plane, given, counts)
+    elif "f" in letters:
+        run.out(FRAGMENT_STATISTICS)
+        if run.zone == "global":
+            run.out("\n")
+        else:
+            run.err(_NO_MEMORY)
     elif "A" in letters:
         run.out(_AUTHENTICATION)
-    elif "g" in letters and not any(rule.head for each in plane.filter_sets for rule in each):
-        run.out(
-            "".join(f"{kind} groups ({state}):\n" for kind in _GROUPS for state in ("active", "inactive"))
-        )
+    elif "g" in letters:
+        _groups(run, plane)
     else:
-        return _refuse(run)
+        run.out(packet_statistics(counts, plane.ticks))
     return 0
 
 
+def _needs_filter(letters: Collection[str]) -> str:
+    """The request that the kernel refuses while the filter is off; empty when there is none."""
+    requests = {"s": "state:SIOCGETFS", "f": "SIOCGFRST", "A": "SIOCATHST"}
+    return next((request for letter, request in requests.items() if letter in letters), "")
+
+
 def _refuse(run: Invocation) -> int:
-    """Packets are not counted, so zeros would be no answer."""
-    run.err(f"{run.name}: statistics: not emulated by illumos-lab\n")
+    """What shows the kernel's memory, or moves on a screen, has nothing behind it here."""
+    run.err(f"{run.name}: that option: not emulated by illumos-lab\n")
     return 1
 
 
-def _lists(run: Invocation, plane: Plane, given: dict[str, str]) -> None:
+def _groups(run: Invocation, plane: Plane) -> None:
+    """The names of groups, which the program reads from the kernel's memory."""
+    for title, table in _GROUPS.items():
+        for state, rules in (("active", plane.filter_set()), ("inactive", plane.filter_set(inactive=True))):
+            run.out(f"{title} groups ({state}):\n")
+            # A name is there once, for all directions and versions.
+            heads = dict.fromkeys(rule.head for rule in rules if rule.head and rule.table == table)
+            if run.zone == "global":
+                run.out("".join(f"{head}\n" for head in heads))
+            elif heads:
+                run.err(_NO_MEMORY)
+
+
+def _lists(run: Invocation, plane: Plane, given: dict[str, str], counts: Mapping[str, Count]) -> None:
     inactive = "I" in given
     table, name = ("account", "ipacct") if "a" in given else ("filter", "ipfilter")
     if "a" in given and not given.keys() & {"i", "o"}:
@@ -91,10 +135,12 @@ def _lists(run: Invocation, plane: Plane, given: dict[str, str]) -> None:
         if not found:
             run.err(f"empty list for {'inactive ' if inactive else ''}{name}({direction})\n")
             continue
-        hits = ("0 " if "h" in given else "") + ("0 " if "a" in given else "")
         for number, rule in _in_order(found, ""):
-            place = f"@{number} " if "n" in given else ""
-            run.out(f"{hits}{place}{rule.text('R' not in given)}\n")
+            count = counts.get(rule.counter, Count())
+            start = f"{count.packets} " if "h" in given else ""
+            start += f"{count.bytes} " if "a" in given else ""
+            start += f"@{number} " if "n" in given else ""
+            run.out(f"{start}{rule.text('R' not in given)}\n")
 
 
 def _in_order(rules: list[FilterRule], group: str) -> Iterator[tuple[int, FilterRule]]:

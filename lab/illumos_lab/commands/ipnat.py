@@ -6,7 +6,7 @@ lists are printed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from illumos_lab.getopt import MissingValueError, UnknownOptionError, getopt
 from illumos_lab.host import Host
@@ -24,18 +24,10 @@ from illumos_lab.ipfilter.load import load_text
 from illumos_lab.ipfilter.rules import Rule
 from illumos_lab.ipfilter.sessions import session_text
 from illumos_lab.ipfilter.state import Plane, filters
-from illumos_lab.kernel import NatSession
+from illumos_lab.ipfilter.statistics import nat_statistics
+from illumos_lab.kernel import Count, NatSession
 
 _USAGE = "Usage:\tipnat [-CdFhlnrRsv] [-G|-z zonename] [-f filename]\n"
-_STATISTICS = """\
-mapped\tin\t0\tout\t0
-added\t{sessions}\texpired\t0
-no memory\t0\tbad nat\t0
-inuse\t{sessions}
-orphans\t0
-rules\t{rules}
-wilds\t0
-"""
 
 
 def main(host: Host, run: Invocation) -> int:
@@ -69,7 +61,7 @@ def main(host: Host, run: Invocation) -> int:
             run.err("ioctl(SIOCGNATS): I/O error\n")
             return 1
     status = _act(host, run, given, plane, "" if "n" in given or from_global else zone)
-    if "n" not in given and not from_global:
+    if given.keys() & {"C", "f"} and "n" not in given and not from_global:
         filters(host).apply(zone)
     return status
 
@@ -105,22 +97,28 @@ def _act(host: Host, run: Invocation, given: dict[str, str], plane: Plane, zone:
             run.err(result.stderr)
             if result.status:
                 return result.status
+    counts = filters(host).counts(zone) if zone and given.keys() & {"s", "h"} else {}
     if "s" in given:
         sessions = host.kernel.nat_sessions(zone) if zone else ()
-        run.out(_STATISTICS.format(rules=len(plane.rules), sessions=len(sessions)))
+        run.out(nat_statistics(counts, len(plane.rules), len(sessions)))
     if "l" in given:
         # The list was fetched first: rules appended to an empty one are not seen.
         sessions = host.kernel.nat_sessions(zone) if zone else ()
-        _list(run, plane.rules if listed else [], sessions, given)
+        _list(run, plane.rules if listed else [], sessions, given, counts)
     return 0
 
 
 def _list(
-    run: Invocation, rules: list[Rule], sessions: Iterable[NatSession], given: dict[str, str]
+    run: Invocation,
+    rules: list[Rule],
+    sessions: Iterable[NatSession],
+    given: dict[str, str],
+    counts: Mapping[str, Count],
 ) -> None:
     text = "List of active MAP/Redirect filters:\n"
-    hits = "0 " if "h" in given else ""
-    text += "".join(f"{hits}{rule.text('R' not in given)}\n" for rule in rules)
+    for rule in rules:
+        hits = f"{counts.get(rule.counter, Count()).packets} " if "h" in given else ""
+        text += f"{hits}{rule.text('R' not in given)}\n"
     text += "\nList of active sessions:\n"
     text += "".join(f"{session_text(rules, session)}\n" for session in sessions)
     if "v" in given:

@@ -174,6 +174,7 @@ class FilterRule:
         head, group: names of groups.
         log_tag, nat_tag: ``set-tag``; a log tag of 0 is none.
         pps: packets per second.
+        counter: name of the kernel's counter for the rule; empty until the rule is in force.
     """
 
     version: int = 4
@@ -219,6 +220,7 @@ class FilterRule:
     log_tag: int = 0
     nat_tag: str = ""
     pps: int = 0
+    counter: str = field(default="", compare=False)
 
     @property
     def table(self) -> str:

@@ -11,6 +11,7 @@ from illumos_lab.ipfilter.parser import parse
 from illumos_lab.ipfilter.reader import ParseError, Resolver, localhost_only
 from illumos_lab.ipfilter.rules import Rule
 from illumos_lab.ipfilter.translate import filter_obstacle, nat_obstacle
+from illumos_lab.kernel import Count
 
 
 @dataclass
@@ -132,7 +133,7 @@ class FilterLoad:
         error: why the set cannot be changed: the system error; empty when it can.
         pretend: only read (option -n).
         delete: remove rules (-r).
-        zero: reset the counters of rules (-z).
+        reset: resets the counter of a rule, and tells what it was (-z).
         verbose: show each rule (-v).
         resolve_ports: show ports by name (not -R).
     """
@@ -141,7 +142,7 @@ class FilterLoad:
     error: str = ""
     pretend: bool = False
     delete: bool = False
-    zero: bool = False
+    reset: Callable[[FilterRule], Count] | None = None
     verbose: bool = False
     resolve_ports: bool = True
 
@@ -177,13 +178,16 @@ class FilterLoad:
         shown = rule.text(self.resolve_ports) + "\n"
         if self.verbose:
             result.stdout += shown
-        if self.zero:
-            known = any(other.key() == rule.key() for other in self.rules)
-            error = self.error or ("" if known else "No such process")
-            if not error and not self.pretend:
-                result.stdout += f"hits 0 bytes 0 {shown}"
-            elif not self.pretend:
+        if self.reset is not None:
+            known = next((other for other in self.rules if other.key() == rule.key()), None)
+            if self.pretend:
+                return
+            if known is None or self.error:
+                error = self.error or "No such process"
                 result.stderr += f"{parsed.line}:ioctl(SIOCZRLST): {error}\n"
+                return
+            count = self.reset(known)
+            result.stdout += f"hits {count.packets} bytes {count.bytes} {shown}"
         elif self.delete:
             if self.pretend:
                 # Only where nothing is done anyway, the program tells that nothing was done.

@@ -48,7 +48,7 @@ def start(context: Context) -> None:
     if not state.has_device(context.zone):
         raise MethodError(1, "open device: No such file or directory\nUser/kernel version check failed")
     plane = state.plane(context.zone)
-    plane.enabled = True
+    plane.enable()
     try:
         with context.host.lock:
             _load_filter(context, plane, sources)

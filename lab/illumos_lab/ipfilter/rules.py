@@ -130,6 +130,7 @@ class Rule:
         age: time-outs in half seconds, as written.
         proxy, proxy_port: application proxy.
         mssclamp, tag, flags: options.
+        counter: name of the kernel's counter for the rule; empty until the rule is in force.
     """
 
     kind: str
@@ -150,6 +151,7 @@ class Rule:
     mssclamp: int = 0
     tag: str = ""
     flags: Flags = field(default=Flags.NONE)
+    counter: str = field(default="", compare=False)
 
     def set_protocol(self, number: int) -> None:
         """Limit the rule to one protocol; one without ports makes the rule forget its ports."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import itertools
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from typing import TYPE_CHECKING
@@ -11,6 +14,7 @@ from weakref import WeakKeyDictionary
 from illumos_lab.ipfilter.filter_rules import FilterRule
 from illumos_lab.ipfilter.rules import Rule
 from illumos_lab.ipfilter.translate import filter_to_kernel, to_kernel
+from illumos_lab.kernel import Count
 
 if TYPE_CHECKING:
     from illumos_lab.host import Host
@@ -26,6 +30,8 @@ class Plane:
         filter_sets: the two sets of filter rules; in each the last rule that matches wins.
         active: which of the two is in force.
         generation: changes when the states of connections are forgotten.
+        zeroed: what the kernel's counters stood at when they were last reset.
+        since: when filtering was first switched on (monotonic clock); None before.
     """
 
     enabled: bool = False
@@ -33,6 +39,21 @@ class Plane:
     filter_sets: tuple[list[FilterRule], list[FilterRule]] = field(default_factory=lambda: ([], []))
     active: int = 0
     generation: int = 1
+    zeroed: dict[str, Count] = field(default_factory=dict)
+    since: float | None = None
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def counters(self) -> frozenset[str]:
+        """The names of the counters of all rules; a rule that has none gets one."""
+        every: list[Rule | FilterRule] = [*self.rules, *self.filter_sets[0], *self.filter_sets[1]]
+        for rule in every:
+            rule.counter = rule.counter or f"rule_{next(self._numbers)}"
+        return frozenset(rule.counter for rule in every)
+
+    @property
+    def ticks(self) -> int:
+        """Half seconds for which there has been filtering."""
+        return 0 if self.since is None else int(2 * (time.monotonic() - self.since))
 
     def filter_set(self, inactive: bool = False) -> list[FilterRule]:
         """The active set of filter rules, or the other one."""
@@ -45,6 +66,12 @@ class Plane:
         removed = len(rules) - len(stay)
         rules[:] = stay
         return removed
+
+    def enable(self) -> None:
+        """Switch filtering on."""
+        self.enabled = True
+        if self.since is None:
+            self.since = time.monotonic()
 
     def forget(self) -> None:
         """Forget all rules and states: the filter was switched off."""
@@ -78,8 +105,10 @@ class Filters:
     def set_enabled(self, zone: str, on: bool, from_global: bool = False) -> None:
         """Switch filtering on or off; off forgets the rules."""
         plane = self.plane(zone, from_global)
-        plane.enabled = on
-        if not on:
+        if on:
+            plane.enable()
+        else:
+            plane.enabled = False
             plane.forget()
             if not from_global:
                 self._host.kernel.flush_nat_sessions(zone)
@@ -94,10 +123,31 @@ class Filters:
             found = [stack.current(each) for each in stack.on(link)] if stack is not None else []
             return next((each for each in found if isinstance(each, IPv4Interface)), None)
 
+        counters = plane.counters()
         nat = to_kernel(plane.rules, primary) if plane.enabled else ()
-        rules = filter_to_kernel(plane.filter_set(), primary) if plane.enabled else ()
-        self._host.kernel.set_nat(zone, nat)
-        self._host.kernel.set_filter(zone, rules, plane.generation)
+        rules = filter_to_kernel(plane.filter_set(), primary) if plane.enabled else None
+        self._host.kernel.set_nat(zone, nat, counters & {rule.counter for rule in plane.rules})
+        self._host.kernel.set_filter(
+            zone, rules, plane.generation, counters - {rule.counter for rule in plane.rules}
+        )
+
+    def counts(self, zone: str, from_global: bool = False) -> defaultdict[str, Count]:
+        """What was counted since the last reset, by counter. The plane of -G counts nothing."""
+        zeroed = self.plane(zone, from_global).zeroed
+        found = {} if from_global else self._host.kernel.counts(zone)
+        since = {name: count.since(zeroed.get(name, Count())) for name, count in found.items()}
+        return defaultdict(Count, since)
+
+    def reset(
+        self, zone: str, counters: Collection[str], from_global: bool = False
+    ) -> defaultdict[str, Count]:
+        """Let counters start again; what they had counted."""
+        found = self.counts(zone, from_global)
+        zeroed = self.plane(zone, from_global).zeroed
+        for name in counters:
+            before, count = zeroed.get(name, Count()), found[name]
+            zeroed[name] = Count(before.packets + count.packets, before.bytes + count.bytes)
+        return found
 
 
 _filters: WeakKeyDictionary[Host, Filters] = WeakKeyDictionary()

@@ -59,7 +59,8 @@ def to_kernel(rules: Iterable[Rule], primary: Primary) -> tuple[NatRule, ...]:
         rules: the table.
         primary: tells the address that ``0/32`` stands for on the left of an rdr, and as its target.
     """
-    translated: list[tuple[Rule, NatRule]] = []
+    sets: list[list[NatRule]] = []
+    in_turn: dict[NatRule, list[NatRule]] = {}
     for rule in rules:
         try:
             nat = _translate(rule, primary)
@@ -67,22 +68,19 @@ def to_kernel(rules: Iterable[Rule], primary: Primary) -> tuple[NatRule, ...]:
             continue
         if nat is None:
             continue
-        for place, (other, first) in enumerate(translated):
-            if _same_set(other, rule) and replace(first, to_address="", alternatives=()) == replace(
-                nat, to_address="", alternatives=()
-            ):
-                more = (*first.alternatives, nat.to_address or "", *nat.alternatives)
-                translated[place] = (other, replace(first, alternatives=more))
-                break
+        if rule.kind == "rdr" and Flags.ROUND_ROBIN in rule.flags:
+            # Redirections of the same packets take turns.
+            packets = replace(nat, to_address="", alternatives=())
+            if packets in in_turn:
+                in_turn[packets].append(nat)
+                continue
+            in_turn[packets] = members = [nat]
         else:
-            translated.append((rule, nat))
-    return tuple(nat for _, nat in translated)
-
-
-def _same_set(first: Rule, second: Rule) -> bool:
-    """Whether two redirections take turns."""
-    both = first.flags & second.flags
-    return first.kind == second.kind == "rdr" and bool(both & Flags.ROUND_ROBIN)
+            members = [nat]
+        sets.append(members)
+    return tuple(
+        replace(nat, turns=len(members) - place) for members in sets for place, nat in enumerate(members)
+    )
 
 
 def _contiguous(address: Address) -> bool:
@@ -121,6 +119,7 @@ def _translate(rule: Rule, primary: Primary) -> NatRule | None:
         destination_port=_port_range(rule.destination_port),
         unchanged=not rule.target.value and not rule.target.mask,
         mssclamp=rule.mssclamp,
+        counter=rule.counter,
     )
 
 
@@ -164,6 +163,7 @@ def _redirection(rule: Rule, primary: Primary) -> NatRule | None:
         unchanged=unchanged,
         alternatives=(rule.target2.host(),) if rule.target2 is not None else (),
         mssclamp=rule.mssclamp,
+        counter=rule.counter,
     )
 
 
@@ -299,10 +299,12 @@ def _packet_rule(rule: FilterRule, primary: Primary) -> PacketRule:
     answers = {"return-rst": "rst", "return-icmp": "icmp", "return-icmp-as-dest": "icmp"}
     return PacketRule(
         direction=rule.direction,
-        verdict=rule.command if rule.command in ("pass", "block") else "",
+        verdict=rule.command if rule.command in ("pass", "block", "count") else "",
         interface=interface,
         quick=rule.quick,
         keep_state=rule.keep_state,
+        keep_frags=rule.keep_frags,
+        logged=rule.log is not None,
         answer=answers.get(rule.answer, ""),
         answer_code=rule.icmp_code,
         version=rule.version,
@@ -321,6 +323,7 @@ def _packet_rule(rule: FilterRule, primary: Primary) -> PacketRule:
         per_second=rule.pps,
         head=rule.head,
         group=rule.group,
+        counter=rule.counter,
     )
 
 

@@ -17,14 +17,14 @@ _GET, _DELETE = 1 << 8 | 1, 1 << 8 | 2
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _ERROR, _DONE = 2, 3
 _HEADER = struct.Struct("=IHHII")
-_FAMILY = struct.pack("=BBH", socket.AF_INET, 0, 0)
+_FAMILY = struct.Struct("=BBH")
 _ATTRIBUTE = struct.Struct("=HH")
 _NESTED, _TYPE_MASK = 0x8000, 0x3FFF
 _BUFFER = 1 << 18
 _RECEIVE_SECONDS = 5.0
 
 # Attributes of a connection, of a tuple, of its addresses, of its protocol.
-_ORIGINAL, _REPLY, _STATUS = 1, 2, 3
+_ORIGINAL, _REPLY, _STATUS, _MARK = 1, 2, 3, 8
 _ADDRESSES, _PROTOCOL = 1, 2
 _SOURCE, _DESTINATION = 1, 2
 _NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3
@@ -76,6 +76,20 @@ def translated(netns: Netns) -> list[Connection]:
     return found
 
 
+def marked(netns: Netns, mark: int) -> int:
+    """How many connections of both IP versions carry a mark.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    wanted = mark.to_bytes(4)
+    return sum(
+        _attributes(body).get(_MARK) == wanted
+        for family in (socket.AF_INET, socket.AF_INET6)
+        for body in _ask(netns, _GET, _DUMP, b"", family)
+    )
+
+
 def forget(netns: Netns, connections: list[Connection]) -> None:
     """Drop the states of connections; one that has ended meanwhile is passed over.
 
@@ -87,9 +101,11 @@ def forget(netns: Netns, connections: list[Connection]) -> None:
             list(_ask(netns, _DELETE, _ACK, connection.key))
 
 
-def _ask(netns: Netns, kind: int, flags: int, attributes: bytes) -> Iterator[bytes]:
+def _ask(
+    netns: Netns, kind: int, flags: int, attributes: bytes, family: int = socket.AF_INET
+) -> Iterator[bytes]:
     """Send a request and give the body of every message that answers it."""
-    body = _FAMILY + attributes
+    body = _FAMILY.pack(family, 0, 0) + attributes
     with netns.call(
         lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
     ) as channel:
@@ -106,7 +122,7 @@ def _ask(netns: Netns, kind: int, flags: int, attributes: bytes) -> Iterator[byt
                     if number:
                         raise OSError(number, os.strerror(number), "ctnetlink")
                     return
-                yield data[_HEADER.size + len(_FAMILY) : length]
+                yield data[_HEADER.size + _FAMILY.size : length]
                 data = data[_aligned(length) :]
 
 

@@ -20,6 +20,7 @@ from ipaddress import IPv4Address, IPv4Interface, ip_address
 
 from illumos_lab.kernel import (
     Advertisement,
+    Count,
     Interface,
     IpAddress,
     NatRule,
@@ -105,8 +106,9 @@ class _Stack:
     forwarding: dict[int, _Forwarding] = field(default_factory=lambda: {4: _Forwarding(), 6: _Forwarding()})
     addresses: dict[str, str] = field(default_factory=dict)
     filtered: bool = False
-    nat: bool = False
-    rules: bool = False
+    nat: nft.Table | None = None
+    filter: nft.Table | None = None
+    stateful: bool = False
 
 
 @dataclass
@@ -519,26 +521,31 @@ class LinuxKernel:
                 self._forget_interface(zone, self._links[link])
             stack.netns.ip(f"addr flush dev {name}", f"link set {name} down")
 
-    def add_address(self, zone: str, link: str, address: Interface) -> None:
+    def add_address(self, zone: str, link: str, address: Interface, peer: str = "") -> None:
         stack = self._stack(zone)
         name = self.linux_name(link)
         if link == LOOPBACK and address.ip.is_loopback:
             return
         stack.addresses[str(address.ip)] = name
         if isinstance(address, IPv4Interface):
-            stack.netns.ip(f"addr add {address} broadcast + dev {name}")
+            stack.netns.ip(f"addr add {_shown(address, peer)} broadcast + dev {name}")
             if link != LOOPBACK:
                 arp.announce(stack.netns, name, self._link(link).mac, address.ip)
-            return
-        stack.netns.sysctl({f"ipv6/conf/{name}/disable_ipv6": "0"})
-        stack.netns.ip(f"addr add {address} dev {name} nodad")
+        else:
+            stack.netns.sysctl({f"ipv6/conf/{name}/disable_ipv6": "0"})
+            stack.netns.ip(f"addr add {_shown(address, peer)} dev {name} nodad")
+        if peer:
+            stack.netns.ip(f"route add {peer} dev {name} src {address.ip}")
 
-    def delete_address(self, zone: str, link: str, address: Interface) -> None:
+    def delete_address(self, zone: str, link: str, address: Interface, peer: str = "") -> None:
         if link == LOOPBACK and address.ip.is_loopback:
             return
         stack = self._stack(zone)
         stack.addresses.pop(str(address.ip), None)
-        stack.netns.ip(f"addr del {address} dev {self.linux_name(link)}")
+        name = self.linux_name(link)
+        if peer:
+            stack.netns.ip(f"route del {peer} dev {name}")
+        stack.netns.ip(f"addr del {_shown(address, peer)} dev {name}")
 
     def add_route(
         self, zone: str, destination: Network, gateway: str, link: str | None = None, discard: str = ""
@@ -632,19 +639,24 @@ class LinuxKernel:
                     netns, link.linux_name, link.mac, each
                 )
 
-    def set_nat(self, zone: str, rules: tuple[NatRule, ...]) -> None:
+    def set_nat(
+        self, zone: str, rules: tuple[NatRule, ...], counters: frozenset[str] = frozenset()
+    ) -> None:
         with self._lock:
             stack = self._stack(zone)
             # Connections are translated as long as there is a table, even one without rules.
-            if rules or stack.nat:
-                stack.netns.nft(nft.nat_table(rules, self._linux_names(stack)))
-            if rules and not stack.nat:
+            if not rules and stack.nat is None:
+                return
+            table = nft.nat_table(rules, self._linux_names(stack), counters)
+            if table != stack.nat:
+                stack.netns.nft(table.script(stack.nat))
+            if stack.nat is None:
                 stack.netns.sysctl(_NAT_SYSCTLS)
-                stack.nat = True
+            stack.nat = table
 
     def nat_sessions(self, zone: str) -> tuple[NatSession, ...]:
         stack = self._stack(zone)
-        if not stack.nat:
+        if stack.nat is None:
             return ()
         return tuple(
             session for each in conntrack.translated(stack.netns) for session in _nat_sessions(each)
@@ -652,20 +664,39 @@ class LinuxKernel:
 
     def flush_nat_sessions(self, zone: str) -> int:
         stack = self._stack(zone)
-        if not stack.nat:
+        if stack.nat is None:
             return 0
         connections = conntrack.translated(stack.netns)
         conntrack.forget(stack.netns, connections)
         return sum(len(_nat_sessions(each)) for each in connections)
 
-    def set_filter(self, zone: str, rules: tuple[PacketRule, ...], generation: int) -> None:
+    def set_filter(
+        self,
+        zone: str,
+        rules: tuple[PacketRule, ...] | None,
+        generation: int,
+        counters: frozenset[str] = frozenset(),
+    ) -> None:
         with self._lock:
             stack = self._stack(zone)
-            if rules:
-                stack.netns.nft(nft.filter_table(rules, self._linux_names(stack), generation))
-            elif stack.rules:
-                stack.netns.nft(nft.delete_table(nft.FILTER_TABLE))
-            stack.rules = bool(rules)
+            if rules is None and stack.filter is None:
+                return
+            stack.stateful |= any(rule.keep_state for rule in rules or ())
+            names = self._linux_names(stack)
+            table = nft.filter_table(rules, names, generation, counters, stack.stateful)
+            if table != stack.filter:
+                stack.netns.nft(table.script(stack.filter))
+                stack.filter = table
+
+    def counts(self, zone: str) -> dict[str, Count]:
+        stack = self._stack(zone)
+        if stack.filter is None and stack.nat is None:
+            return {}
+        return nft.counts(stack.netns.run(nft.LIST_COUNTERS))
+
+    def kept_states(self, zone: str, generation: int) -> int:
+        stack = self._stack(zone)
+        return conntrack.marked(stack.netns, generation) if stack.stateful else 0
 
     def _linux_names(self, stack: _Stack) -> dict[str, str]:
         """What Linux calls the links in a stack, by their own names."""
@@ -785,6 +816,11 @@ def _limit(netns: Netns, interface: str, kilobits: int) -> None:
 def _far(joint: str) -> str:
     """The other end of a connection between two switches."""
     return f"k{joint}"
+
+
+def _shown(address: Interface, peer: str) -> str:
+    # Linux would not answer ARP for the near end of a pair of addresses: the far one has a route instead.
+    return str(address.ip if peer else address)
 
 
 def _short_mac(mac: str) -> str:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_interface
 
-from illumos_lab.kernel import NatRule, PacketRule, PortRange
+from illumos_lab.kernel import (
+    NAT_COUNTERS,
+    PACKET_COUNTERS,
+    STATE_COUNTERS,
+    Count,
+    NatRule,
+    PacketRule,
+    PortRange,
+)
 
 NAT_TABLE = "ip lab_nat"
 FILTER_TABLE = "inet lab_filter"
@@ -28,39 +37,82 @@ def delete_table(table: str) -> str:
     return f"table {table}\ndelete table {table}\n"
 
 
+LIST_COUNTERS = ("nft", "-j", "list", "counters")
+"""The command that shows all counters, for `counts`."""
+
+
+def counts(listing: str) -> dict[str, Count]:
+    """The counters in what `LIST_COUNTERS` shows, by name."""
+    found = (each.get("counter") for each in json.loads(listing)["nftables"])
+    return {each["name"]: Count(each["packets"], each["bytes"]) for each in found if each}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that goes on counting when its rules change.
+
+    Attributes:
+        name: family and name.
+        chains: lines of each chain; of a base chain the first one tells its hook.
+        counters: names of counters.
+    """
+
+    name: str
+    chains: dict[str, str]
+    counters: frozenset[str]
+
+    def script(self, previous: Table | None) -> str:
+        """A script that puts the table in the place of the previous one. Counters of both go on."""
+        text = f"table {self.name}\nflush table {self.name}\n"
+        if previous is not None:
+            gone = [("chain", name) for name in previous.chains if name not in self.chains]
+            gone += [("counter", name) for name in sorted(previous.counters - self.counters)]
+            text += "".join(f"delete {kind} {self.name} {name}\n" for kind, name in gone)
+        text += f"table {self.name} {{\n"
+        text += "".join(f"counter {name} {{ }}\n" for name in sorted(self.counters))
+        text += "".join(f"chain {name} {{\n{lines}}}\n" for name, lines in self.chains.items())
+        return text + "}\n"
+
+
+def _counter(name: str) -> str:
+    return f" counter name {name}" if name else ""
+
+
 # NAT ---------------------------------------------------------------------------------------------
 
 
-def nat_table(rules: Iterable[NatRule], linux_name: dict[str, str]) -> str:
+def nat_table(
+    rules: Iterable[NatRule], linux_name: dict[str, str], counters: frozenset[str] = frozenset()
+) -> Table:
     """The NAT table of a zone's stack for its ipnat rules, in their order (ipnat(5)).
 
-    A rule for an interface that is not there is left out, as ipnat leaves it inactive.
+    A rule for an interface that is not there is left out, as ipnat leaves it inactive; its counter stays.
     """
-    before: list[str] = []
-    after: list[str] = []
-    clamped: list[str] = []
+    before = after = clamped = ""
     for rule in rules:
         name = linux_name.get(rule.interface)
         if name is None and rule.interface != ANY_INTERFACE:
             continue
         if rule.kind in ("map", "bimap"):
-            after.append(_map(rule, name))
+            after += _map(rule, name)
         if rule.kind in ("rdr", "bimap"):
-            before.extend(_redirect(rule, name))
+            before += _redirect(rule, name)
         if 0 < rule.mssclamp < _LARGEST_SEGMENT:
-            clamped.extend(_clamp(rule, name))
+            clamped += _clamp(rule, name)
     chains = {
-        "prerouting": ("nat hook prerouting priority dstnat", before),
-        "postrouting": ("nat hook postrouting priority srcnat", after),
-        "clamp": ("filter hook postrouting priority mangle", clamped),
-        # Connections are tracked as long as somebody asks about them, even when no rule is left.
-        "track": ("filter hook prerouting priority mangle", ["ct state untracked accept"]),
+        "prerouting": "type nat hook prerouting priority dstnat; policy accept;\n" + before,
+        "postrouting": "type nat hook postrouting priority srcnat; policy accept;\n" + after,
+        "clamp": "type filter hook postrouting priority mangle; policy accept;\n" + clamped,
+        # A table of NAT sees the first packet of a connection, these see all. They also make that
+        # connections are tracked as long as somebody asks about them, even when no rule is left.
+        "mapped_in": "type filter hook prerouting priority dstnat + 5; policy accept;\n"
+        "ct status snat ct direction reply counter name mapped_in\n"
+        "ct status dnat ct direction original counter name mapped_in\n",
+        "mapped_out": "type filter hook postrouting priority srcnat + 5; policy accept;\n"
+        "ct status snat ct direction original counter name mapped_out\n"
+        "ct status dnat ct direction reply counter name mapped_out\n",
     }
-    body = ""
-    for chain, (hook, lines) in chains.items():
-        body += f"chain {chain} {{\ntype {hook}; policy accept;\n"
-        body += "".join(line + "\n" for line in lines) + "}\n"
-    return replace_table(NAT_TABLE, body)
+    return Table(NAT_TABLE, chains, counters | NAT_COUNTERS)
 
 
 def _interface(word: str, name: str | None) -> str:
@@ -113,38 +165,43 @@ def _map(rule: NatRule, name: str | None) -> str:
             single = network.prefixlen == network.max_prefixlen
             address = str(network[0]) if single else f"{network[0]}-{network[-1]}"
         target = f"snat to {address}{ports}"
-    return f"{_interface('oifname', name)}{_match(rule)} {target}"
+    return f"{_interface('oifname', name)}{_match(rule)}{_translated(rule)} {target}\n"
 
 
-def _redirect(rule: NatRule, name: str | None) -> list[str]:
+def _translated(rule: NatRule) -> str:
+    """Leave some connections to the rules that take turns with this one, and count the others."""
+    turn = f" numgen inc mod {rule.turns} 0" if rule.turns > 1 else ""
+    return f"{turn} counter name added{_counter(rule.counter)}"
+
+
+def _redirect(rule: NatRule, name: str | None) -> str:
     start = _interface("iifname", name)
     if rule.kind == "bimap":
         # Inbound half: what comes for the outer address goes to the inner one.
         if rule.source is None or rule.to_address is None:
-            return []
+            return ""
         outer = ip_interface(rule.to_address).network
-        text = f"{start} ip daddr {outer}"
+        start += f" ip daddr {outer}{_translated(rule)}"
         if rule.source.prefixlen == 32:
-            return [f"{text} dnat to {rule.source.network_address}"]
-        return [f"{text} dnat ip prefix to ip daddr map {{ {outer} : {rule.source} }}"]
+            return f"{start} dnat to {rule.source.network_address}\n"
+        return f"{start} dnat ip prefix to ip daddr map {{ {outer} : {rule.source} }}\n"
     if rule.to_address is None and not rule.unchanged:
-        return []
+        return ""
     addresses = [] if rule.to_address is None else [rule.to_address, *rule.alternatives]
     inner = [str(ip_interface(address).ip) for address in addresses]
     start += _match(rule)
     if rule.match_ports is None:
-        if rule.unchanged:
-            return [f"{start} accept"]
-        return [f"{start} dnat to {_in_turn(inner, rule.ports)}"]
-    start += f" th dport {_range(rule.match_ports)}"
+        start += _translated(rule)
+        return f"{start} accept\n" if rule.unchanged else f"{start} dnat to {_in_turn(inner, rule.ports)}\n"
+    start += f" th dport {_range(rule.match_ports)}{_translated(rule)}"
     low, high = rule.match_ports
     if rule.ports is None or low == high or rule.ports[0] == rule.ports[1]:
         port = None if rule.ports is None else (rule.ports[0], rule.ports[0])
-        return [f"{start} dnat to {_in_turn(inner, port)}"]
+        return f"{start} dnat to {_in_turn(inner, port)}\n"
     # port a-b -> ip port p maps a to p, a+1 to p+1 and so on.
     shift = rule.ports[0] - low
     pairs = ", ".join(f"{port} : {port + shift}" for port in range(low, high + 1))
-    return [f"{start} dnat to {_in_turn(inner, None)} : th dport map {{ {pairs} }}"]
+    return f"{start} dnat to {_in_turn(inner, None)} : th dport map {{ {pairs} }}\n"
 
 
 def _in_turn(addresses: list[str], ports: tuple[int, int] | None) -> str:
@@ -156,30 +213,22 @@ def _in_turn(addresses: list[str], ports: tuple[int, int] | None) -> str:
     return f"numgen inc mod {len(addresses)} map {{ {choices} }}{suffix}"
 
 
-def _clamp(rule: NatRule, name: str | None) -> list[str]:
+def _clamp(rule: NatRule, name: str | None) -> str:
     limit = f"tcp flags syn tcp option maxseg size > {rule.mssclamp}"
     start = f"{_interface('oifname', name)}{_match(rule)}"
-    return [f"{start} {limit} tcp option maxseg size set {rule.mssclamp}"]
+    return f"{start} {limit} tcp option maxseg size set {rule.mssclamp}\n"
 
 
 # Filter ------------------------------------------------------------------------------------------
 
 # A packet carries the number of the last rule that matched in its mark; in the end that decides. Inbound
-# it has been through NAT, outbound it has not yet.
-_HOOKS = """\
-chain prerouting {
-type filter hook prerouting priority dstnat + 10; policy accept;
-iifname != "lo" goto in
+# it has been through NAT, outbound it has not yet. What does not leave anyway is not seen by the filter.
+_HOOKS = {
+    "prerouting": "type filter hook prerouting priority dstnat + 10; policy accept;\n"
+    'iifname != "lo" goto in\n',
+    "output": 'type filter hook output priority filter + 10; policy accept;\noifname != "lo" goto out\n',
+    "forward": "type filter hook forward priority filter + 10; policy accept;\ngoto out\n",
 }
-chain output {
-type filter hook output priority filter - 10; policy accept;
-oifname != "lo" goto out
-}
-chain forward {
-type filter hook forward priority filter - 10; policy accept;
-goto out
-}
-"""
 
 ICMP_ANSWERS = {
     0: "net-unreachable",
@@ -206,59 +255,117 @@ CONDITIONS = frozenset(_CONDITIONS)
 """What can be asked of a packet besides addresses and ports."""
 
 
-def filter_table(rules: Sequence[PacketRule], linux_name: dict[str, str], generation: int) -> str:
+def filter_table(
+    rules: Sequence[PacketRule] | None,
+    linux_name: dict[str, str],
+    generation: int,
+    counters: frozenset[str] = frozenset(),
+    stateful: bool = True,
+) -> Table:
     """The filter table of a zone's stack for its ipf rules (ipf(5)).
 
     A rule for an interface that is not there is left out. A connection that was let through with
     ``keep state`` carries the generation in its mark.
+
+    Args:
+        rules: both directions; None to see no packets.
+        linux_name: names of interfaces, by link.
+        generation: mark of connections.
+        counters: those of rules.
+        stateful: there may be connections that were let through.
     """
-    numbered = [
-        (number, rule)
+    if rules is None:
+        return Table(FILTER_TABLE, {}, counters | PACKET_COUNTERS | STATE_COUNTERS)
+    lines = [
+        _Line(number, rule, "" if rule.interface is None else linux_name[rule.interface])
         for number, rule in enumerate(rules, 1)
         if rule.interface is None or rule.interface in linux_name
     ]
-    body = _HOOKS
-    verdicts = []
-    for number, rule in numbered:
-        if rule.verdict:
-            body += f"chain verdict_{number} {{\n{_verdict(rule, generation)}}}\n"
-            verdicts.append(f"{number} : goto verdict_{number}")
-    body += "chain decide {\n"
-    body += f"meta mark vmap {{ {', '.join(verdicts)} }}\n" if verdicts else ""
-    body += "}\n"
-    groups: dict[tuple[str, str], str] = {("in", ""): "in", ("out", ""): "out"}
-    for _, rule in numbered:
+    counting = {line.rule.direction for line in lines if line.rule.verdict == "count"}
+    chains = dict(_HOOKS)
+    # Outbound only those packets are counted that leave.
+    accept = {"in": "accept", "out": "goto pass_out" if "out" in counting else "accept"}
+    deciding = [line for line in lines if line.rule.verdict in ("pass", "block")]
+    for line in deciding:
+        chains[f"verdict_{line.number}"] = _verdict(line.rule, accept[line.rule.direction])
+    numbers = ", ".join(f"{line.number} : goto verdict_{line.number}" for line in deciding)
+    chains["decide"] = f"meta mark vmap {{ {numbers} }}\n" if numbers else ""
+    chains["keep"] = f"ct mark set {generation}\n" + "".join(
+        f"meta l4proto {protocols} counter name kept_{name}\n"
+        for name, protocols in (("tcp", "tcp"), ("udp", "udp"), ("icmp", "{ icmp, ipv6-icmp }"))
+    )
+    for direction in ("in", "out"):
+        start = f"counter name {direction}_seen\nmeta nfproto ipv6 counter name {direction}_ipv6\n"
+        if direction in counting:
+            own = [line for line in lines if line.of(direction) and line.rule.verdict == "count"]
+            chains |= _chains(f"count_{direction}", own, "meta mark set 0\n", "goto counted")
+            start += "jump count_in\n" if direction == "in" else ""
+        if stateful:
+            start += f"ct mark {generation} counter name hits {accept[direction]}\ncounter name misses\n"
+        own = [line for line in lines if line.of(direction) and line.rule.verdict != "count"]
+        end = f"meta mark 0 counter name {direction}_nomatch {accept[direction]}\n"
+        chains |= _chains(direction, own, start + "meta mark set 0\n", "goto decide", end)
+    if counting:
+        chains["counted"] = "meta mark != 0 counter name counted\n"
+    if "out" in counting:
+        chains["pass_out"] = "jump count_out\naccept\n"
+    return Table(FILTER_TABLE, chains, counters | PACKET_COUNTERS | STATE_COUNTERS)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A rule with its place and what Linux calls its interface; no name is for all interfaces."""
+
+    number: int
+    rule: PacketRule
+    interface: str
+
+    def of(self, direction: str) -> bool:
+        return self.rule.direction == direction
+
+    def text(self, head_chain: str, done: str) -> str:
+        rule = self.rule
+        line = _packet_match(rule, self.interface) + _counter(rule.counter)
+        if not rule.verdict:
+            # A rule that only logs decides nothing, quick or not.
+            line += _counter(f"{rule.direction}_logged")
+            return line + (f" jump {head_chain}\n" if rule.head else "\n")
+        line += f" meta mark set {self.number}"
         if rule.head:
-            groups.setdefault((rule.direction, rule.head), f"group_{len(groups)}")
-    for (direction, group), chain in groups.items():
-        body += f"chain {chain} {{\n"
-        if not group:
-            body += f"ct mark {generation} accept\nmeta mark set 0\n"
-        for number, rule in numbered:
-            if (rule.direction, rule.group) == (direction, group):
-                name = None if rule.interface is None else linux_name[rule.interface]
-                body += _filter_lines(rule, number, name, groups.get((direction, rule.head), ""))
-        body += "goto decide\n" if not group else ""
-        body += "}\n"
-    return replace_table(FILTER_TABLE, body)
+            # Quick holds when no rule of the group matched.
+            return f"{line} jump {head_chain}\n" + (
+                f"meta mark {self.number} {done}\n" if rule.quick else ""
+            )
+        return line + (f" {done}\n" if rule.quick else "\n")
 
 
-def _filter_lines(rule: PacketRule, number: int, name: str | None, head_chain: str) -> str:
-    match = _packet_match(rule, name)
-    mark = f" meta mark set {number}" if rule.verdict else ""
-    if rule.head:
-        lines = f"{match}{mark} jump {head_chain}\n"
-        # Quick holds when no rule of the group matched.
-        return lines + (f"meta mark {number} goto decide\n" if rule.quick and mark else "")
-    if not mark:
-        return ""
-    return f"{match}{mark}{' goto decide' if rule.quick else ''}\n"
+def _chains(name: str, lines: list[_Line], start: str, done: str, end: str = "") -> dict[str, str]:
+    """A chain for a list of rules, and one for each of its groups.
+
+    Args:
+        name: name of the first chain.
+        lines: the rules.
+        start: lines that come before them.
+        done: where a packet goes that has been through the list, or matched a quick rule.
+        end: lines that come after the rules.
+    """
+    groups = {"": name}
+    for line in lines:
+        if line.rule.head:
+            groups.setdefault(line.rule.head, f"{name}_{len(groups)}")
+    chains = {}
+    for group, chain in groups.items():
+        text = "".join(
+            line.text(groups.get(line.rule.head, ""), done) for line in lines if line.rule.group == group
+        )
+        chains[chain] = text if group else f"{start}{text}{end}{done}\n"
+    return chains
 
 
-def _packet_match(rule: PacketRule, name: str | None) -> str:
+def _packet_match(rule: PacketRule, name: str) -> str:
     family = "ip" if rule.version == 4 else "ip6"
     parts = [f"meta nfproto ipv{rule.version}"]
-    if name is not None:
+    if name:
         parts.append(f'{"i" if rule.direction == "in" else "o"}ifname "{name}"')
     if rule.protocols:
         parts.append("meta l4proto { " + ", ".join(map(str, rule.protocols)) + " }")
@@ -285,21 +392,31 @@ def _packet_match(rule: PacketRule, name: str | None) -> str:
     for condition in rule.conditions:
         plain = condition.removeprefix("not ")
         parts.append(_CONDITIONS[plain][plain != condition])
-    if rule.per_second:
-        parts.append(f"limit rate {rule.per_second}/second")
     return " ".join(parts)
 
 
-def _verdict(rule: PacketRule, generation: int) -> str:
+def _verdict(rule: PacketRule, accept: str) -> str:
+    side = rule.direction
+    blocked = f"counter name {side}_blocked"
+    text = ""
+    if rule.per_second:
+        text += f"limit rate over {rule.per_second}/second burst {rule.per_second} packets {blocked} drop\n"
+    if rule.keep_frags and not rule.keep_state:
+        text += f"counter name {side}_whole\n"
+    if rule.logged:
+        text += f"counter name {side}_logged_{'passed' if rule.verdict == 'pass' else 'blocked'}\n"
     if rule.verdict == "pass":
-        return f"ct mark set {generation} accept\n" if rule.keep_state else "accept\n"
+        return text + (f"counter name {side}_kept jump keep\n" if rule.keep_state else "") + f"{accept}\n"
+    text += f"{blocked}\n"
     if rule.answer == "rst":
-        return "meta l4proto tcp reject with tcp reset\ndrop\n"
+        counted = " counter name resets" if side == "in" else ""
+        return f"{text}meta l4proto tcp{counted} reject with tcp reset\ndrop\n"
     if rule.answer == "icmp":
+        text += "counter name unreachables\n" if side == "in" else ""
         if rule.version == 6:
-            return "reject with icmpx type port-unreachable\n"
-        return f"reject with icmp type {ICMP_ANSWERS[rule.answer_code]}\n"
-    return "drop\n"
+            return f"{text}reject with icmpx type port-unreachable\n"
+        return f"{text}reject with icmp type {ICMP_ANSWERS[rule.answer_code]}\n"
+    return f"{text}drop\n"
 
 
 # Forwarding --------------------------------------------------------------------------------------
