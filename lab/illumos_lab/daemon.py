@@ -158,7 +158,9 @@ class Daemon:
         conf = IpadmConf.load(self.host.root)
         conf.interfaces.append(PHYSICAL_LINK)
         address = ip_interface(self._address)
-        conf.addresses.append(Address(PHYSICAL_LINK, "v4", STATIC, address, persistent=True))
+        conf.addresses.append(
+            Address(PHYSICAL_LINK, "v4", STATIC, address, persistent=True, text=self._address)
+        )
         conf.write()
 
     # Requests ------------------------------------------------------------------------------------

@@ -143,3 +143,69 @@ def test_an_interface_on_a_tunnel_is_point_to_point_and_holds_it(host: FakeHost)
     )
     assert host.run("ipadm", "delete-if", "tun0").exit == 0
     run(host, "delete-iptun tun0")
+
+
+def ipadm(host: FakeHost, line: str) -> str:
+    result = host.run("ipadm", *line.split())
+    assert (result.exit, result.stderr) == (0, ""), line
+    return result.stdout
+
+
+def test_a_tunnel_carries_an_address_and_the_one_at_the_other_end(host: FakeHost) -> None:
+    ipadm(host, "create-addr -T static -a local=10.9.0.1,remote=10.9.0.2 tun0/v4")
+    assert host.kernel.called("add_address")[-1] == ("global", "tun0", "10.9.0.1/8", "10.9.0.2")
+    assert ipadm(host, "show-addr -p -o state,addr tun0/v4") == "ok:10.9.0.1->10.9.0.2\n"
+    netstat = host.run("netstat", "-rn", "-f", "inet").stdout
+    assert "10.9.0.2             10.9.0.1             UH        1          0 tun0" in netstat
+    assert "10.0.0.0" not in netstat
+    assert host.run("ifconfig", "tun0").stdout == (
+        "tun0: flags=10008d1<UP,POINTOPOINT,RUNNING,NOARP,MULTICAST,IPv4> mtu 65515 index 2\n"
+        "\tinet tunnel src 192.0.2.1 tunnel dst 192.0.2.2\n"
+        "\ttunnel hop limit 64 \n"
+        "\tinet 10.9.0.1 --> 10.9.0.2 netmask ff000000 \n"
+    )
+    host.boot_network()
+    assert ipadm(host, "show-addr -p -o addr tun0/v4") == "10.9.0.1->10.9.0.2\n"
+    ipadm(host, "disable-addr -t tun0/v4")
+    assert ipadm(host, "show-addr -p -o state,addr tun0/v4") == "disabled:10.9.0.1->10.9.0.2\n"
+    ipadm(host, "delete-addr tun0/v4")
+    assert "tun0" not in ipadm(host, "show-addr -p -o addrobj")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("10.9.0.1/24 tun0/v4", "Could not create address: Invalid argument provided"),
+        ("local=10.9.0.1,remote=0.0.0.0 tun0/v4", "Could not create address: Invalid address"),
+        ("local=10.9.0.1,remote=10.9.0.2/24 tun0/v4", "Error in setting remote address: Invalid address"),
+        (
+            "local=10.9.0.1,remote=2001:db8::1 tun0/v4",
+            "Could not create address: Invalid argument provided",
+        ),
+        ("local=10.9.0.1,remote=10.9.0.2 e1000g0/x", "Could not create address: Invalid argument provided"),
+        ("local=10.9.0.1,remote=10.9.0.2 six0/v4", "Could not create address: Invalid argument provided"),
+    ],
+)
+def test_only_a_tunnel_has_another_end_and_it_needs_one(host: FakeHost, text: str, message: str) -> None:
+    run(host, "create-iptun -T 6to4 -a local=192.0.2.5 six0")
+    result = host.run("ipadm", *f"create-addr -T static -a {text}".split())
+    assert result == (1, "\n", f"ipadm: {message}")
+
+
+def test_ifconfig_gives_a_tunnel_both_addresses(host: FakeHost) -> None:
+    for line in ("tun0 plumb", "tun0 10.9.0.1 10.9.0.2 up"):
+        assert host.run("ifconfig", *line.split()) == (0, "", "")
+    assert "\tinet 10.9.0.1 --> 10.9.0.2 netmask ff000000 \n" in host.run("ifconfig", "tun0").stdout
+    assert host.run("ifconfig", "tun0", "destination", "10.9.0.7") == (0, "", "")
+    assert host.kernel.called("delete_address")[-1] == ("global", "tun0", "10.9.0.1/8", "10.9.0.2")
+    assert host.kernel.called("add_address")[-1] == ("global", "tun0", "10.9.0.1/8", "10.9.0.7")
+    alone = host.run("ifconfig", "tun0", "10.9.0.3")
+    assert alone == (1, "", "ifconfig: could not create address:Invalid argument provided\n")
+    assert "10.9.0.1 --> 10.9.0.7" in host.run("ifconfig", "tun0").stdout
+
+
+def test_a_6to4_tunnel_has_no_other_end(host: FakeHost) -> None:
+    run(host, "create-iptun -T 6to4 -a local=192.0.2.5 six0")
+    ipadm(host, "create-if six0")
+    assert ipadm(host, "show-if -p -o current six0") == "----------46\n"
+    assert host.run("ifconfig", "six0", "inet6").stdout.splitlines()[1] == "\tinet tunnel src 192.0.2.5 "

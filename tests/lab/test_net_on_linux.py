@@ -229,7 +229,7 @@ def test_packets_pass_a_tunnel_between_two_hosts(host: FakeHost, tmp_path: Path)
                 each,
                 f"ipadm create-addr -T static -a 192.0.2.{own}/24 e1000g0/v4",
                 f"dladm create-iptun -T ipv4 -a local=192.0.2.{own},remote=192.0.2.99 tun0",
-                f"ipadm create-addr -T static -a 10.9.0.{own}/24 tun0/v4",
+                f"ipadm create-addr -T static -a local=10.9.0.{own},remote=10.9.0.{far} tun0/v4",
             )
             run(each, f"dladm modify-iptun -a remote=192.0.2.{far} tun0")
         assert reaches(host, "global", "10.9.0.21")

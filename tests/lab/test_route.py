@@ -363,6 +363,50 @@ def test_ifconfig_configures_without_memory(host: FakeHost) -> None:
     assert host.run("ifconfig", "v0").exit == 1
 
 
+def test_routeadm_shows_options_variables_and_daemons(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = {
+        "svc:/network/routing/route:default": "disabled",
+        "svc:/network/routing/ndp:default": "online",
+    }
+    monkeypatch.setattr(host.smf, "state", lambda zone, fmri: states[fmri], raising=False)
+    lines = host.run("routeadm").stdout.splitlines()
+    assert lines[3] == "               IPv4 routing   disabled             disabled"
+    assert lines[7:13] == [
+        "",
+        '           Routing services   "route:default ripng:default"',
+        "",
+        "Routing daemons:",
+        "",
+        "                      STATE   FMRI",
+    ]
+    assert lines[13:] == [
+        "                   disabled   svc:/network/routing/route:default",
+        "                     online   svc:/network/routing/ndp:default",
+    ]
+    everything = host.run("routeadm", "-p").stdout.splitlines()
+    assert len(everything) == 11
+    assert everything[-1] == (
+        'routing-svcs persistent="route:default ripng:default" default="route:default ripng:default" '
+    )
+    assert host.run("routeadm", "-p", "ipv4-routing-daemon").stdout == 'persistent="" default="" \n'
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("-p nope", "routeadm: no such option/variable nope\n"),
+        ("-e nope", "routeadm: invalid option: nope\nusage: routeadm [-p] [-R <root-dir>]\n"),
+        ("nope", "usage: routeadm [-p] [-R <root-dir>]\n"),
+    ],
+)
+def test_routeadm_refuses_unknown_options(host: FakeHost, line: str, message: str) -> None:
+    result = host.run("routeadm", *line.split())
+    assert (result.exit, result.stdout) == (1, "")
+    assert result.stderr.startswith(message)
+
+
 def test_routeadm_waits_for_update_or_boot(host: FakeHost) -> None:
     fmri = "svc:/network/ipv4-forwarding:default"
     assert host.run("routeadm", "-e", "ipv4-forwarding") == (0, "", "")

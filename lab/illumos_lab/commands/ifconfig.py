@@ -13,8 +13,9 @@ from illumos_lab.invocation import Invocation
 from illumos_lab.ip import IpStack, ifconfig, ipmp, parse, status
 from illumos_lab.ip.ifconfig import IfconfigError, Outcome
 from illumos_lab.ip.model import DHCP, LOOPBACK, Address, IpInterface
+from illumos_lab.links.model import Tunnel
 
-_UP, _BROADCAST, _LOOPBACK, _RUNNING, _NOARP, _MULTICAST = 0x1, 0x2, 0x8, 0x40, 0x80, 0x800
+_UP, _BROADCAST, _LOOPBACK, _POINTOPOINT, _RUNNING, _NOARP, _MULTICAST = 1, 2, 8, 0x10, 0x40, 0x80, 0x800
 _DHCP, _PRIVATE, _NOXMIT, _DEPRECATED, _ADDRCONF = 0x4000, 0x8000, 0x10000, 0x40000, 0x80000
 _ROUTER, _NONUD, _IPV4, _IPV6 = 0x100000, 0x200000, 0x1000000, 0x2000000
 _NOFAILOVER, _FAILED, _STANDBY, _INACTIVE = 0x8000000, 0x10000000, 0x20000000, 0x40000000
@@ -25,6 +26,7 @@ _FLAGS = (
     (_UP, "UP"),
     (_BROADCAST, "BROADCAST"),
     (_LOOPBACK, "LOOPBACK"),
+    (_POINTOPOINT, "POINTOPOINT"),
     (_RUNNING, "RUNNING"),
     (_NOARP, "NOARP"),
     (_MULTICAST, "MULTICAST"),
@@ -221,23 +223,41 @@ def _show(caller: _Caller, logical: _Logical, *, ether: bool) -> str:
     lines = [f"{logical.name}: flags={bits:x}<{names}>{shown}"]
     if logical.address is not None and logical.address.zone and not caller.shared:
         lines.append(f"\tzone {logical.address.zone}")
+    tunnel = stack.tunnel(name)
+    if tunnel is not None and not logical.number:
+        lines += _tunnel_lines(stack, name, tunnel)
     current = stack.current(logical.address) if logical.address else None
+    peer = ""
+    if bits & _POINTOPOINT:
+        far = logical.address.peer if logical.address else ""
+        peer = f"--> {far or ('0.0.0.0' if logical.v4 else '::')} "
     if logical.v4:
         value = current if isinstance(current, IPv4Interface) else None
         mask = parse.netmask_hex(value) if value else "0"
         # ifconfig leaves a blank behind everything but a broadcast address.
-        line = f"\tinet {value.ip if value else '0.0.0.0'} netmask {mask} "
+        line = f"\tinet {value.ip if value else '0.0.0.0'} {peer}netmask {mask} "
         if bits & _BROADCAST and value:
             line += f"broadcast {value.network.broadcast_address}"
         lines.append(line)
     else:
-        lines.append(f"\tinet6 {current or '::/0'} ")
+        lines.append(f"\tinet6 {current or '::/0'} {peer}")
     if interface.group and not logical.number:
         lines.append(f"\tgroupname {interface.group}")
     link = stack.link(name)
-    if ether and caller.run.privileged and link is not None and not logical.number:
+    if ether and caller.run.privileged and link is not None and tunnel is None and not logical.number:
         lines.append(f"\tether {link.mac} ")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _tunnel_lines(stack: IpStack, link: str, tunnel: Tunnel) -> list[str]:
+    v6 = tunnel.kind == "ipv6"
+    far = f"tunnel dst {tunnel.remote}" if tunnel.remote else ""
+    found = stack.link(link)
+    (limit,) = found.properties.get("hoplimit", ["64"]) if found else ["64"]
+    return [
+        f"\t{'inet6' if v6 else 'inet'} tunnel src {tunnel.local or ('::' if v6 else '0.0.0.0')} {far}",
+        f"\ttunnel hop limit {limit} ",
+    ]
 
 
 def _bits(stack: IpStack, logical: _Logical) -> int:
@@ -247,9 +267,16 @@ def _bits(stack: IpStack, logical: _Logical) -> int:
 def _interface_bits(stack: IpStack, logical: _Logical) -> int:
     interface, protocol = logical.interface, "ipv4" if logical.v4 else "ipv6"
     empty = interface.ipmp and not ipmp.active(stack, interface)
-    bits = _MULTICAST | (_IPV4 if logical.v4 else _IPV6)
+    tunnel = stack.tunnel(interface.name)
+    bits = _IPV4 if logical.v4 else _IPV6
+    if tunnel is None or tunnel.point_to_point:
+        bits |= _MULTICAST
     if interface.name == LOOPBACK:
         bits |= _LOOPBACK | _VIRTUAL
+    elif tunnel is not None:
+        # There is nobody to be found by ARP or neighbour discovery.
+        bits |= _NOARP if logical.v4 else _NONUD
+        bits |= _POINTOPOINT if tunnel.point_to_point else 0
     elif logical.v4 and not empty:
         bits |= _BROADCAST
     set_when = {

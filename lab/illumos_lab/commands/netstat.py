@@ -336,7 +336,7 @@ def _rows(call: _Call, version: int) -> Iterator[_Row]:
         if interface == LOOPBACK:
             yield _Row(ip_network(address.ip), own, "UH", LOOPBACK)
             continue
-        yield _Row(connected.network, own, "U", interface)
+        yield _Row(connected.network, own, "UH" if connected.peer else "U", interface)
         if "a" in call.options:
             yield _Row(ip_network(address.ip), own, "UHL", interface)
             if isinstance(connected.network, IPv4Network) and connected.network.prefixlen < 31:

@@ -6,22 +6,52 @@ disabling the service behind the option.
 
 from __future__ import annotations
 
+import contextlib
+
 from illumos_lab.getopt import MissingValueError, UnknownOptionError, getopt
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
 from illumos_lab.ip import routing_conf
 from illumos_lab.ip.routing_conf import FORWARDING, OPTIONS
+from illumos_lab.smf import NoRepositoryError
 
-_USAGE = """\
-usage: routeadm [-p [option]]
-       routeadm [-e option] [-d option] [-r option] [-R root-dir]
+_VARIABLES = {
+    "ipv4-routing-daemon": "",
+    "ipv4-routing-daemon-args": "",
+    "ipv4-routing-stop-cmd": "",
+    "ipv6-routing-daemon": "",
+    "ipv6-routing-daemon-args": "",
+    "ipv6-routing-stop-cmd": "",
+    "routing-svcs": "route:default ripng:default",
+}
+"""What ``-s`` could set, and the defaults."""
+
+_USAGE = f"""\
+usage: routeadm [-p] [-R <root-dir>]
+       routeadm [-e <option>] [-d <option>] [-r <option>]
+           [-l <FMRI>] [-m <FMRI> key=value [...]]
+           [-s <var>=<val>] [-R <root-dir>]
        routeadm -u
-"""
+
+       <option> is one of:
+{"".join(f"       {name}{chr(10)}" for name in sorted(OPTIONS))}
+       <var> is one of:
+{"".join(f"       {name}{chr(10)}" for name in _VARIABLES)}"""
 _TABLE_HEADER = """\
               Configuration   Current              Current
                      Option   Configuration        System State
 ---------------------------------------------------------------
 """
+_DAEMONS = (
+    "svc:/network/routing/ripng:default",
+    "svc:/network/routing/route:default",
+    "svc:/network/routing/rdisc:default",
+    "svc:/network/routing/ndp:default",
+    "svc:/network/routing/legacy-routing:ipv4",
+    "svc:/network/routing/legacy-routing:ipv6",
+)
+"""The services that can do routing; a host shows those that it has."""
+
 _LABELS = {
     "ipv4-routing": "IPv4 routing",
     "ipv6-routing": "IPv6 routing",
@@ -65,7 +95,9 @@ def _change(host: Host, run: Invocation, options: list[tuple[str, str]]) -> int:
         if letter == "u":
             continue
         if name not in OPTIONS:
-            return _fail(run, f"invalid option: {name}")
+            _fail(run, f"invalid option: {name}")
+            run.err(_USAGE)
+            return 1
         if name not in FORWARDING and letter == "e":
             return _fail(run, f"-e {name}: not emulated by the lab")
         if letter == "r":
@@ -106,14 +138,26 @@ def _show(host: Host, run: Invocation) -> None:
     run.out(_TABLE_HEADER)
     for name in OPTIONS:
         persistent, current = _states(host, run, name)
-        run.out(f"{_LABELS[name]:>27}   {_word(persistent):<20} {_word(current)}\n")
+        run.out(f"{_LABELS[name]:>27}   {_word(persistent):<21}{_word(current)}\n")
+    run.out(f'\n{"Routing services":>27}   "{_VARIABLES["routing-svcs"]}"\n')
+    run.out(f"\nRouting daemons:\n\n{'STATE':>27}   FMRI\n")
+    for fmri in _DAEMONS:
+        with contextlib.suppress(NoRepositoryError, KeyError):
+            run.out(f"{host.smf.state(run.zone, fmri):>27}   {fmri}\n")
 
 
 def _show_parseable(host: Host, run: Invocation, operands: list[str]) -> int:
-    if len(operands) > 1 or (operands and operands[0] not in OPTIONS):
-        return _fail(run, f"invalid option: {operands[-1]}")
-    for name in operands or OPTIONS:
+    if len(operands) > 1:
+        run.err(_USAGE)
+        return 1
+    if operands and operands[0] not in (*OPTIONS, *_VARIABLES):
+        return _fail(run, f"no such option/variable {operands[0]}")
+    for name in (name for name in OPTIONS if name in operands or not operands):
         persistent, current = _states(host, run, name)
         prefix = "" if operands else f"{name} "
         run.out(f"{prefix}persistent={_word(persistent)} default=disabled current={_word(current)}\n")
+    for name, value in _VARIABLES.items():
+        if name in operands or not operands:
+            prefix = "" if operands else f"{name} "
+            run.out(f'{prefix}persistent="{value}" default="{value}" \n')
     return 0

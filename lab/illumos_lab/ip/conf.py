@@ -119,6 +119,8 @@ def _address_record(address: Address) -> dict[str, Any]:
     }
     if address.address is not None and address.kind != "addrconf":
         record["address"] = str(address.address)
+    if address.peer:
+        record["peer"] = address.peer
     if address.text:
         record["text"] = address.text
     if address.primary:

@@ -323,26 +323,31 @@ class _Words:
             raise IfconfigError("cannot configure more than two addresses in one command")
         self._interface("error")
         new = self._parsed(word)
-        self._refuse_destination()
+        peer = self._second_address()
         self._addresses += 1
         address = self._address()
         try:
             if address is not None:
-                self._stack.change_address(address, new)
+                self._stack.change_address(address, new, peer)
             else:
-                self._stack.activate(Address(self._name, "", STATIC, new, up=False))
+                self._stack.activate(Address(self._name, "", STATIC, new, up=False, peer=peer))
         except IpadmError as error:
             raise IfconfigError(f"could not create address:{error.status}") from error
 
-    def _refuse_destination(self) -> None:
-        """A second address is the far end of a link that has only one; there is no such link here."""
-        if self._rest and self._rest[0] not in _KNOWN:
-            raise IfconfigError("could not create address:Invalid argument provided")
+    def _second_address(self) -> str:
+        """What follows an address without a word before it is the other end of a tunnel; empty for none."""
+        if not self._rest or self._rest[0] in _KNOWN:
+            return ""
+        return str(self._parsed(self._rest.pop(0)).ip)
 
     def _destination(self) -> None:
-        self._value("destination")
-        self._interface("setifdstaddr: SIOCSLIFDSTADDR")
-        raise IfconfigError(f"setifdstaddr: SIOCSLIFDSTADDR: {self._name}: Invalid argument")
+        text = self._value("destination")
+        interface = self._interface("setifdstaddr: SIOCSLIFDSTADDR")
+        address, peer = self._address(), self._parsed(text)
+        tunnel = self._stack.tunnel(interface.name)
+        if tunnel is None or not tunnel.point_to_point or address is None or address.address is None:
+            raise IfconfigError(f"setifdstaddr: SIOCSLIFDSTADDR: {self._name}: Invalid argument")
+        self._stack.change_address(address, address.address, str(peer.ip))
 
     def _set(self) -> None:
         self._set_address(self._value("set"))
@@ -355,11 +360,11 @@ class _Words:
             raise IfconfigError(f"addif: bad physical interface name {self._name}")
         self._interface("addif: SIOCLIFADDIF")
         new = self._parsed(text)
-        self._refuse_destination()
+        peer = self._second_address()
         taken = {a.lif for a in self._stack.on(interface) if a.is_v4 == self._v4}
         number = next(n for n in range(1, len(taken) + 2) if n not in taken)
         try:
-            self._stack.activate(Address(interface, "", STATIC, new, up=False), number)
+            self._stack.activate(Address(interface, "", STATIC, new, up=False, peer=peer), number)
         except IpadmError as error:
             raise IfconfigError(f"could not create address:{error.status}") from error
         self._name = f"{interface}:{number}"

@@ -69,6 +69,7 @@ class Address:
         kind: ``static``, ``dhcp``, ``addrconf`` or ``from-gz``.
         address: address with prefix; None for DHCP, whose lease the kernel knows, and for a logical
             interface of ifconfig(8) that has none yet.
+        peer: the address at the other end of a point-to-point link; empty elsewhere.
         up: it is marked up.
         persistent: ipadm.conf has it.
         duplicate: another stack on the same link had it first.
@@ -100,6 +101,7 @@ class Address:
     stateful: bool = True
     test: bool = False
     carrier: str = ""
+    peer: str = ""
 
     @property
     def addrobj(self) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import errno
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from illumos_lab.ip.model import Route
@@ -30,15 +30,22 @@ class RouteError(OSError):
 
 @dataclass(frozen=True)
 class Connected:
-    """A network that an interface has an address on."""
+    """A network that an interface has an address on.
+
+    Attributes:
+        address: the interface's own.
+        interface: its name.
+        peer: all that is there beside it, on a point-to-point link; empty elsewhere.
+    """
 
     address: Interface
     interface: str
+    peer: str = ""
 
     @property
     def network(self) -> Network:
         """The network itself."""
-        return self.address.network
+        return ip_network(self.peer) if self.peer else self.address.network
 
 
 class RouteTable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -28,6 +28,7 @@ from illumos_lab.ip.routes import Connected, RouteTable
 from illumos_lab.ip.status import IpadmError
 from illumos_lab.kernel import Interface
 from illumos_lab.links import Link, LinkError
+from illumos_lab.links.model import Tunnel
 
 if TYPE_CHECKING:
     from illumos_lab.host import Host
@@ -44,7 +45,13 @@ class DhcpDetails(Protocol):
 
 
 class DhcpLease(Protocol):
-    """The part of a lease that the routing table shows, and its name servers."""
+    """What a lease says.
+
+    Attributes:
+        options: everything that came, by the numbers of RFC 2132.
+    """
+
+    options: dict[int, bytes]
 
     @property
     def routers(self) -> tuple[str, ...]: ...
@@ -169,7 +176,7 @@ class IpStack:
         for address in self.addresses:
             current = self.current(address)
             if current is not None and address.effective and self._carrier_of(address):
-                found.append(Connected(current, address.interface))
+                found.append(Connected(current, address.interface, address.peer))
                 found += [Connected(each, address.interface) for each in self.autoconf(address)]
         return found
 
@@ -415,6 +422,7 @@ class IpStack:
             if any(other.kind == ADDRCONF and self._same_ip(other, own) for other in self.on(link.name)):
                 raise IpadmError(status.ADDRCONF_EXISTS)
         new = address.address
+        self._check_peer(address)
         address.test |= address.kind != DHCP and interface.underlying and bool(address.name)
         if new is not None and address.interface != LOOPBACK:
             if any(self._same_ip(other, new) for other in self.addresses):
@@ -430,6 +438,29 @@ class IpStack:
         self._bring_up(address)
         self.addresses.append(address)
         self.routes.follow_addresses()
+
+    def tunnel(self, interface: str) -> Tunnel | None:
+        """The IP tunnel that an interface is on."""
+        link = self.link(interface)
+        return link.tunnel if link else None
+
+    def _check_peer(self, address: Address) -> None:
+        """A tunnel with two ends wants both addresses; nothing else has another end.
+
+        Raises:
+            IpadmError: that is not so, or the other end is the unspecified address.
+        """
+        if address.kind != STATIC or address.address is None:
+            return
+        tunnel = self.tunnel(address.interface)
+        if tunnel is None or not tunnel.point_to_point:
+            if address.peer or (tunnel is not None and address.is_v4):
+                raise IpadmError(status.INVALID_ARGUMENT)
+            return
+        if not address.peer or (ip_address(address.peer).version == 4) != address.is_v4:
+            raise IpadmError(status.INVALID_ARGUMENT)
+        if ip_address(address.peer).is_unspecified:
+            raise IpadmError(status.INVALID_ADDRESS)
 
     def _same_ip(self, other: Address, new: Interface) -> bool:
         current = self.current(other)
@@ -458,7 +489,7 @@ class IpStack:
                     if address.kind == ADDRCONF and address.stateless:
                         identifier = [address.interface_id] if address.interface_id else []
                         kernel.set_autoconf(self.zone, link, True, *identifier)
-                    kernel.add_address(self.zone, link, address.address)
+                    kernel.add_address(self.zone, link, address.address, address.peer)
 
     def _take_down(self, address: Address) -> None:
         link = self._carrier_of(address)
@@ -466,7 +497,7 @@ class IpStack:
             if address.kind == DHCP:
                 self.host.kernel.stop_dhcp_client(self.zone, address.interface)
             elif address.address is not None and address.effective and link:
-                self.host.kernel.delete_address(self.zone, link, address.address)
+                self.host.kernel.delete_address(self.zone, link, address.address, address.peer)
                 if address.kind == ADDRCONF and address.stateless:
                     self.host.kernel.set_autoconf(self.zone, link, False)
         address.duplicate, address.carrier = False, ""
@@ -521,18 +552,25 @@ class IpStack:
                 self._bring_up(address)
             self.routes.follow_addresses()
 
-    def change_address(self, address: Address, new: Interface) -> None:
+    def change_address(self, address: Address, new: Interface, peer: str | None = None) -> None:
         """Replace the address of an object (``ifconfig IF ADDR``, or another prefix length).
+
+        Args:
+            address: the object.
+            new: its new address.
+            peer: the address at the other end; None leaves it as it is.
 
         Raises:
             IpadmError: the address is taken, or the machine refuses.
         """
         if any(other is not address and self._same_ip(other, new) for other in self.addresses):
             raise IpadmError(status.ADDR_IN_USE)
+        peer = address.peer if peer is None else peer
+        self._check_peer(replace(address, address=new, peer=peer))
         self._set_aside(address)
         # One that was worked out has been replaced by hand.
         address.kind = STATIC if address.kind == ADDRCONF else address.kind
-        address.address = new
+        address.address, address.peer = new, peer
         self._bring_up(address)
         self.routes.follow_addresses()
 

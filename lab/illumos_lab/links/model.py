@@ -68,7 +68,12 @@ class Tunnel:
     @property
     def complete(self) -> bool:
         """Packets can be sent."""
-        return bool(self.local and (self.remote or self.kind == "6to4"))
+        return bool(self.local and (self.remote or not self.point_to_point))
+
+    @property
+    def point_to_point(self) -> bool:
+        """There is one other end; a 6to4 tunnel leads to as many as there are addresses."""
+        return self.kind != "6to4"
 
 
 @dataclass

@@ -109,7 +109,7 @@ def _static(call: Call, options: Options, address: Address) -> None:
     """Read ``-a``.
 
     Raises:
-        Fatal: missing, no address, or the far end of a link that has only one peer.
+        Fatal: missing, or no address.
     """
     text = options.get("a")
     if text is None:
@@ -127,10 +127,12 @@ def _static(call: Call, options: Options, address: Address) -> None:
         raise Fatal(f"Missing local address\nusage: {call.usage_text}")
     address.address, address.text = _resolved(call, local), local
     if "remote" in given:
-        if "/" in given["remote"] or parse.resolve(call.stack.root, given["remote"]) is None:
+        # A mask means nothing for the one address at the other end.
+        remote = None if "/" in given["remote"] else parse.resolve(call.stack.root, given["remote"])
+        if remote is None:
             _fail("Error in setting remote address", IpadmError(status.INVALID_ADDRESS))
-        # No link of the lab is point-to-point.
-        _fail("Could not create address", IpadmError(status.INVALID_ARGUMENT))
+        address.peer = str(remote)
+        address.text = f"{local.partition('/')[0]}->{given['remote']}"
     if address.address.ip.is_unspecified:
         _fail("Could not create address", IpadmError(status.INVALID_ADDRESS))
 
@@ -348,6 +350,8 @@ def _row(call: Call, address: Address, active: bool) -> dict[str, str]:
         shown = "?"
     elif not active and address.text:
         shown = address.text
+    elif address.peer:
+        shown = f"{show_address(current, address.interface).partition('/')[0]}->{address.peer}"
     else:
         shown = show_address(current, address.interface)
     return {
@@ -389,6 +393,8 @@ def _persistent_flags(address: Address) -> str:
 
 def broadcast(address: Address, value: Interface | None) -> str:
     """The broadcast address of an IPv4 address object; empty for others."""
-    if value is None or not isinstance(value.ip, IPv4Address) or address.interface == LOOPBACK:
+    if value is None or not isinstance(value.ip, IPv4Address):
+        return ""
+    if address.interface == LOOPBACK or address.peer:
         return ""
     return str(value.network.broadcast_address)

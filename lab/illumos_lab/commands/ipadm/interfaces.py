@@ -135,14 +135,14 @@ def _state(stack: IpStack, interface: IpInterface) -> str:
 def _flags(stack: IpStack, interface: IpInterface) -> str:
     loopback = interface.name == LOOPBACK
     empty = interface.ipmp and not ipmp.active(stack, interface)
-    link = stack.link(interface.name)
-    tunnel = link is not None and link.tunnel is not None
+    tunnel = stack.tunnel(interface.name)
+    point_to_point = tunnel is not None and tunnel.point_to_point
     return "".join(
         letter if on else "-"
         for letter, on in (
-            ("b", not loopback and not empty and not tunnel),
-            ("m", True),
-            ("p", tunnel),
+            ("b", not loopback and not empty and tunnel is None),
+            ("m", tunnel is None or point_to_point),
+            ("p", point_to_point),
             ("v", loopback),
             ("I", interface.ipmp),
             ("s", interface.standby),
