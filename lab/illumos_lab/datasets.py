@@ -33,7 +33,6 @@ SNAPSHOTS = "etc/zfs/snapshots"
 """Where the contents of snapshots are kept."""
 DEVICES = ("dev/zvol/dsk", "dev/zvol/rdsk")
 """Where volumes are seen as devices."""
-POOL = "rpool"
 
 USED, AVAILABLE, REFERENCED = 98304, 34359738368, 98304
 VOLUME_BLOCK = 8192
@@ -222,18 +221,20 @@ class Datasets:
 
     def _lay_out(self) -> None:
         profile = self._host.profile
-        root = f"{POOL}/ROOT"
-        environment = f"{root}/{profile.name}"
-        for name, local in (
-            (POOL, {}),
-            (root, {"mountpoint": "legacy"}),
-            (environment, {"mountpoint": "/", "canmount": "noauto"}),
-            (f"{POOL}/export", {"mountpoint": "/export"}),
-            (f"{POOL}/export/home", {}),
-        ):
-            self._datasets[name] = Dataset(name, local=dict(local))
-        zones = Dataset(profile.zones_dataset)
-        self._datasets[zones.name] = zones
+        pool = profile.pool
+        layout: dict[str, dict[str, str]] = {pool: {}}
+        if profile.boots_from_pool:
+            root = f"{pool}/ROOT"
+            layout[root] = {"mountpoint": "legacy"}
+            layout[f"{root}/{profile.name}"] = {"mountpoint": "/", "canmount": "noauto"}
+            layout[f"{pool}/export"] = {"mountpoint": "/export"}
+            layout[f"{pool}/export/home"] = {}
+        else:
+            layout[f"{pool}/config"] = {"mountpoint": "legacy"}
+            layout[f"{pool}/opt"] = {"mountpoint": "/opt"}
+        for name, local in layout.items():
+            self._datasets[name] = Dataset(name, local=local)
+        zones = self._datasets.setdefault(profile.zones_dataset, Dataset(profile.zones_dataset))
         if self.value(zones, "mountpoint") != profile.zones_parent:
             zones.local["mountpoint"] = profile.zones_parent
 
@@ -267,7 +268,7 @@ class Datasets:
             for dataset in self._datasets.values():
                 if dataset.mounted and self.mount_place(dataset) == wanted:
                     return dataset
-        boot = self.get(f"{POOL}/ROOT/{self._host.profile.name}")
+        boot = self.get(f"{self._host.profile.pool}/ROOT/{self._host.profile.name}")
         return boot if wanted == "/" else None
 
     def source(self, dataset: Dataset, name: str) -> str:
@@ -349,7 +350,7 @@ class Datasets:
                 raise DatasetError(failed + "dataset already exists")
             parent = self.get(name.rpartition("/")[0])
             if parent is None:
-                if name.partition("/")[0] != POOL:
+                if name.partition("/")[0] != self._host.profile.pool:
                     raise DatasetError(f"{failed}no such pool '{name.partition('/')[0]}'")
                 if not parents:
                     raise DatasetError(failed + "parent does not exist")
@@ -485,7 +486,7 @@ class Datasets:
                 raise DatasetError(what if "@" in name else f"cannot open '{name}': dataset does not exist")
             below = self.children(name)
             clones = self._dependents(name, below)
-            if name == POOL:
+            if name == self._host.profile.pool:
                 raise DatasetError(
                     f"cannot destroy '{name}': operation does not apply to pools\n"
                     f"use 'zfs destroy -r {name}' to destroy all datasets in the pool\n"

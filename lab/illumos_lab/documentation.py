@@ -82,6 +82,7 @@ _CHECKED = {
     "zpool": (f"{_GATE}cmd/zpool`", "test_zfs"),
     "pkg": ("pkg(1) of OmniOS' pkg5", "test_packages"),
     "zap": ("Tribblix' zap", "test_packages test_scripts test_zap_zones"),
+    "sudo": ("the manual page", "test_sudo test_lab_core_host"),
     "pfexec": (f"{_GATE}cmd/pfexec`, `lib/libsecdb`", "test_lab_core_host test_rust_zone"),
 }
 """Where the rules of a program were looked up, and the modules of tests/lab that hold it to them."""
@@ -312,7 +313,16 @@ def _distributions() -> str:
         )
 
     header = ("profile", "/etc/release", "uname -v", "brands", "zones below")
-    return "## Distributions\n\n" + _table(header, map(row, PROFILES.values()))
+    return "## Distributions\n\n" + _table(header, map(row, PROFILES.values())) + f"\n{_LOGINS}"
+
+
+_LOGINS = """\
+Root logs in by key everywhere: as it comes on SmartOS, Tribblix and the cloud images of OmniOS, and on
+OpenIndiana, which ships `PermitRootLogin no`, because whoever set up the host has changed that. What
+`/etc/ssh/sshd_config` says of it counts from the next login on. Besides there are `admin`, with the
+profile Primary Administrator, and `jack`, without any. sudo is on OmniOS and OpenIndiana, on Tribblix
+after `zap install TRIBsudo`; as shipped it serves root alone, and no password can be typed for it.
+"""
 
 
 _ZONES = """\

@@ -183,6 +183,10 @@ Zone Security:::Zones Virtual Application Environment Security:auths=solaris.zon
 Network Management:::Manage the host and network configuration:auths=solaris.network.*
 Network Link Security:::Manage network link security:auths=solaris.network.link.security
 IP Filter Management:::IP Filter Administration:
+File System Management:::Manage, mount, share file systems:
+ZFS File System Management:::Create and Manage ZFS File Systems:
+ZFS Storage Management:::Create and Manage ZFS Storage Pools:
+Service Operator:::Administer services:auths=solaris.smf.manage,solaris.smf.modify.framework
 Service Management:::Manage services:auths=solaris.smf.manage,solaris.smf.modify
 """
 
@@ -201,6 +205,8 @@ Network Management:suser:cmd:::/sbin/ifconfig:uid=0
 Network Management:solaris:cmd:::/sbin/ipadm:euid=netadm;egid=netadm;privs=sys_ip_config,net_rawaccess
 Network Management:suser:cmd:::/sbin/route:privs=sys_ip_config
 Network Management:solaris:cmd:::/sbin/routeadm:euid=0;privs=proc_chroot,proc_owner,sys_ip_config
+ZFS File System Management:solaris:cmd:::/sbin/zfs:euid=0
+ZFS Storage Management:solaris:cmd:::/sbin/zpool:uid=0
 Network Link Security:solaris:cmd:::/sbin/dladm:euid=dladm;egid=sys;privs=sys_dl_config,net_rawaccess,proc_audit
 IP Filter Management:solaris:cmd:::/usr/sbin/ipf:privs=sys_ip_config
 IP Filter Management:solaris:cmd:::/usr/sbin/ipfs:privs=sys_ip_config
@@ -225,6 +231,9 @@ def uname():
 os.uname = uname
 sys.platform = "sunos5"
 """
+
+SUDOERS = "root ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n"
+"""/etc/sudoers as it is shipped."""
 
 _SHELLS = """
 /usr/bin/sh /usr/bin/bash /usr/bin/csh /usr/bin/ksh /usr/bin/ksh93 /bin/sh /bin/bash /bin/csh /bin/ksh
@@ -344,8 +353,10 @@ def _build_root(root: Path, profile: Profile) -> None:
     _write(root, "etc/release", profile.release)
     if profile.os_release is not None:
         _write(root, "etc/os-release", profile.os_release)
-    users = profile.user_search_path or profile.search_path
-    search = f"PATH={users}\nSUPATH={profile.search_path}\n"
+    # As shipped, illumos leaves it to sshd and su where programs are looked for.
+    search = "#PATH=/usr/bin:\n#SUPATH=/usr/sbin:/usr/bin\n"
+    if profile.user_search_path:
+        search = f"PATH={profile.user_search_path}\nSUPATH={profile.search_path}\n"
     _write(root, "etc/default/login", "CONSOLE=/dev/console\nPASSREQ=YES\n" + search)
     _write(root, "etc/default/su", search)
     _write(root, "etc/default/passwd", "MAXWEEKS=\nMINWEEKS=\nPASSLENGTH=6\n")
@@ -355,7 +366,9 @@ def _build_root(root: Path, profile: Profile) -> None:
     _write(root, "etc/profile", 'trap "" 2 3\nexport LOGNAME PATH\ntrap 2 3\n')
     _write(root, "etc/inet/netmasks", "")
     _write(root, "etc/shells", "".join(f"{shell}\n" for shell in _SHELLS.split()))
-    _write(root, "etc/ssh/sshd_config", "Port 22\nPermitRootLogin without-password\n")
+    if profile.name in ONLY_ON["/usr/bin/sudo"]:
+        _write(root, "etc/sudoers", SUDOERS, 0o440)
+        (root / "etc/sudoers.d").mkdir()
     _write(root, "etc/nsswitch.dns", _NSSWITCH.format(hosts="files dns"))
     _write(root, "etc/nsswitch.files", _NSSWITCH.format(hosts="files"))
     _write(root, "etc/group", _GROUP)
@@ -388,7 +401,12 @@ def _build_host(root: Path, profile: Profile, hostname: str, address: str) -> No
     _write(root, FLOWS, NO_FLOWS)
     _write(root, "etc/resolv.conf", f"nameserver {NAME_SERVER}\n")
     _write(root, "etc/nsswitch.conf", _NSSWITCH.format(hosts="files dns"))
+    _write_sshd(root, profile.host_root_login)
     install_templates(root, profile)
+
+
+def _write_sshd(root: Path, root_login: str) -> None:
+    _write(root, "etc/ssh/sshd_config", f"Port 22\nPermitRootLogin {root_login}\n")
 
 
 def _chown(path: Path, uid: int, gid: int) -> None:
@@ -404,6 +422,7 @@ def _build_zone(root: Path, profile: Profile) -> None:
     _accounts(root, _PASSWD, _ZONE_USER_ATTR, open_root=profile.name == "omnios")
     _write(root, "etc/inet/hosts", "::1 localhost\n127.0.0.1 localhost loghost\n")
     _write(root, "etc/nsswitch.conf", _NSSWITCH.format(hosts="files"))
+    _write_sshd(root, profile.zone_root_login)
 
 
 _SMF_INCLUDE = """\

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from illumos_lab import dnsmasq, haproxy, services
 from illumos_lab.commands import OPTIONAL
 from illumos_lab.conffile import replace_file
-from illumos_lab.image import SPARSE_BRANDS, has_directory, install_program
+from illumos_lab.image import SPARSE_BRANDS, SUDOERS, has_directory, install_program
 from illumos_lab.zone_templates import install_brand
 
 if TYPE_CHECKING:
@@ -160,6 +160,7 @@ def _omnios(profile: Profile) -> Iterable[Package]:
         ("network/openssh-server", "OpenSSH server and associated utilities"),
         ("package/pkg", "Image Packaging System"),
         ("release/name", "release version information"),
+        ("security/sudo", "sudo - authority delegation tool"),
         ("shell/ksh93", "Ksh93 - The AT&T Korn Shell"),
         ("system/zones", "zones configuration and administration"),
         ("system/zones/brand/ipkg", "ipkg zone brand"),
@@ -200,6 +201,7 @@ def _openindiana(profile: Profile) -> Iterable[Package]:
         ("SUNWcsd", "Core Solaris Devices"),
         ("entire", "Incorporation to constrain core system packages"),
         ("package/pkg", "Image Packaging System"),
+        ("security/sudo", "sudo - authority delegation tool"),
         ("service/network/ssh", "OpenSSH server"),
         ("system/zones", "Zones Configuration and Administration"),
         ("system/zones/brand/ipkg", "ipkg zone brand"),
@@ -228,6 +230,14 @@ def _tribblix(profile: Profile) -> Iterable[Package]:
         ("TRIBopenssh", "9.9.2", "OpenSSH"),
     ):
         yield Package(name, version, summary, base=True)
+    yield Package(
+        "TRIBsudo",
+        "1.9.15.5",
+        "sudo - execute commands as another user",
+        programs=("/usr/bin/sudo",),
+        files=(("/etc/sudoers", SUDOERS),),
+        directories=(Directory("/etc/sudoers.d"),),
+    )
     yield _filter(profile, "0.38.0", "")
     yield Package(
         profile.dnsmasq.package,
@@ -303,6 +313,10 @@ class Packages:
         """The installed packages in alphabetical order."""
         recorded = self._recorded(zone_root)
         return [self.catalogue[name] for name in sorted(recorded) if name in self.catalogue]
+
+    def has_overlay(self, zone_root: Path, name: str) -> bool:
+        """Whether an overlay is installed below a root directory."""
+        return (zone_root / _OVERLAY_RECORDS / "installed" / name).exists()
 
     def find(self, pattern: str, root: Path | None = None) -> list[Package]:
         """The packages of the catalogue that an operand of pkg names: in full, by its end, or a glob.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ class Profile:
         smartos_zonecfg: it has SmartOS' own besides (uuid, ``-u``, ``create -X``, a longer index).
         list_has_debug_id: ``zoneadm list -p`` prints an eighth field.
         show_vnic_has_zone: ``dladm show-vnic`` knows the ZONE column and class errors in OmniOS' wording.
+        boots_from_pool: the root file system is in the pool, not a RAM disk.
         zones_parent: dataset mountpoint below which zones are made.
         brands: the installed brands.
         default_template_brand: brand of SUNWdefault.
@@ -86,8 +87,12 @@ class Profile:
         ipfilter_in_global_zone: installed on a pristine host.
         dnsmasq: how dnsmasq is packaged.
         haproxy: how haproxy is packaged.
-        search_path: ``PATH`` of root.
-        user_search_path: that of other users; empty for the same.
+        search_path: ``PATH`` of root where it logs in.
+        user_search_path: that of other users; empty where the distribution sets neither, so that both
+            have what sshd falls back on.
+        host_root_login: ``PermitRootLogin`` of the host's sshd. Where the distribution ships ``no``, the
+            host's owner has let root in by key.
+        zone_root_login: that of a new zone, as shipped.
     """
 
     name: str
@@ -106,10 +111,17 @@ class Profile:
     ipfilter_in_global_zone: bool
     dnsmasq: DnsmasqProfile
     haproxy: HaproxyProfile
-    search_path: str = "/usr/sbin:/usr/bin:/sbin"
+    search_path: str = "/usr/bin:/bin:/usr/sbin:/sbin"
     user_search_path: str = ""
+    host_root_login: str = "without-password"
+    zone_root_login: str = "without-password"
     smartos_zonecfg: bool = False
-    extra: dict[str, str] = field(default_factory=dict)
+    boots_from_pool: bool = True
+
+    @property
+    def pool(self) -> str:
+        """Name of the host's only pool."""
+        return self.zones_dataset.partition("/")[0]
 
 
 _OMNIOS_BRANDS = (
@@ -166,6 +178,7 @@ OMNIOS = Profile(
     ),
     search_path="/usr/sbin:/sbin:/opt/ooce/sbin:/usr/bin:/opt/ooce/bin",
     user_search_path="/usr/bin:/usr/sbin:/sbin:/opt/ooce/bin:/usr/gnu/bin",
+    zone_root_login="no",
 )
 
 TRIBBLIX = Profile(
@@ -219,7 +232,12 @@ TRIBBLIX = Profile(
 
 OPENINDIANA = Profile(
     name="openindiana",
-    release="             OpenIndiana Hipster 2024.10 (powered by illumos)\n",
+    release=(
+        "             OpenIndiana Hipster 2024.10 (powered by illumos)\n"
+        "        OpenIndiana Project, part of The Illumos Foundation (C) 2010-2024\n"
+        "                        Use is subject to license terms.\n"
+        "                           Assembled 27 October 2024\n"
+    ),
     os_release=None,
     uname_version="illumos-93bf8f2a5b",
     forked_zonecfg=False,
@@ -257,6 +275,7 @@ OPENINDIANA = Profile(
         refresh="signal",
         master_socket="/var/run/haproxy-master.sock",
     ),
+    zone_root_login="no",
 )
 
 SMARTOS = Profile(
@@ -274,7 +293,7 @@ SMARTOS = Profile(
     list_has_debug_id=True,
     show_vnic_has_zone=True,
     zones_parent="/zones",
-    zones_dataset="rpool/zones",
+    zones_dataset="zones",
     brands=(
         BrandProfile("joyent"),
         BrandProfile("joyent-minimal"),
@@ -302,6 +321,8 @@ SMARTOS = Profile(
         config="/opt/local/etc/haproxy.cfg",
     ),
     smartos_zonecfg=True,
+    boots_from_pool=False,
+    host_root_login="yes",
 )
 """As far as zonecfg is used there; zones of its own brands come from images, which the lab has not got."""
 

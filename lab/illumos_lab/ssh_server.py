@@ -28,6 +28,7 @@ import asyncssh
 from asyncssh.stream import SSHTCPStreamSession
 
 from illumos_lab import accounts
+from illumos_lab.conffile import default
 from illumos_lab.console_terminal import open_terminal
 from illumos_lab.faults import Faults, MaxStartups
 from illumos_lab.journal import Journal
@@ -250,11 +251,21 @@ class _Server(asyncssh.SSHServer):
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         account = accounts.by_name(self.owner.runtime.root, username)
-        if account is None:
+        if account is None or (account.uid == 0 and not self._lets_root_in()):
             return False
         if key == self.owner.user_key:
             return True
         return key in self._authorized_keys(account)
+
+    def _lets_root_in(self) -> bool:
+        """Whether sshd_config(5) allows root to log in by key; here it is read at each login."""
+        with contextlib.suppress(OSError):
+            text = (self.owner.runtime.root / "etc/ssh/sshd_config").read_text(errors="replace")
+            for line in text.splitlines():
+                words = line.lower().split()
+                if words[:1] == ["permitrootlogin"]:
+                    return words[1:] not in (["no"], ["forced-commands-only"])
+        return True
 
     def _authorized_keys(self, account: accounts.Account) -> list[asyncssh.SSHKey]:
         file = self.owner.runtime.root / account.home.lstrip("/") / ".ssh/authorized_keys"
@@ -453,14 +464,8 @@ class _Session(asyncssh.SSHServerSession[bytes]):
 
     def _search_path(self, account: accounts.Account) -> str:
         """``PATH``, or for root ``SUPATH``, of /etc/default/login."""
-        wanted = "PATH" if account.uid else "SUPATH"
-        with contextlib.suppress(OSError):
-            file = self._owner.runtime.root / "etc/default/login"
-            for line in file.read_text(errors="replace").splitlines():
-                name, equals, value = line.partition("=")
-                if equals and name.strip() == wanted:
-                    return value.strip()
-        return self._owner.search_path
+        file = self._owner.runtime.root / "etc/default/login"
+        return default(file, "PATH" if account.uid else "SUPATH") or self._owner.search_path
 
     def _files(self, account: accounts.Account) -> tuple[list[int], list[int]]:
         """Descriptors 0, 1, 2 for the process, and our ends of them."""

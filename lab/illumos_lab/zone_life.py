@@ -81,9 +81,11 @@ def _make_ready(host: Host, zone: str) -> None:
 
 
 def _write_snapshot(host: Host, active: ActiveZone) -> None:
-    path = host.root / f"var/run/zones/{active.name}.snapshot.xml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, render(active.configuration.document))
+    directory = host.root / "var/run/zones"
+    directory.mkdir(parents=True, exist_ok=True)
+    # The file that zoneadmd hangs its door on, which stays when zoneadmd goes.
+    (directory / f"{active.name}.zoneadmd_door").touch(0o600)
+    write_atomically(directory / f"{active.name}.snapshot.xml", render(active.configuration.document))
 
 
 def _ready_exclusive(host: Host, active: ActiveZone) -> None:

@@ -216,7 +216,7 @@ def test_what_is_asked_for_each_time_and_what_is_refused(ansible: Ansible) -> No
             'flow(s) with incompatible attributes exists\n"'
         ),
         "An interface is removed temporarily": (
-            "ipadm: unrecognized option '-t'\nusage: delete-if interface"
+            "ipadm: unrecognized option '-t'\nusage: \tdelete-if\t<interface>"
         ),
         "A read-only property": 'Property "state" is read-only!',
         "An unknown property": 'Unknown property "colour" on link anvnic0',

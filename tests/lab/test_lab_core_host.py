@@ -126,6 +126,18 @@ def test_pfexec_is_not_sudo(lab: Lab) -> None:
     assert lab.host.ssh("pfexec 'id -u'", user="admin").status != 0
 
 
+def test_sudo_gives_root_to_whom_sudoers_names(lab: Lab) -> None:
+    refused = lab.host.ssh("sudo -n id -u", user="jack")
+    assert (refused.status, refused.stderr) == (1, "sudo: a password is required\n")
+    lab.host.run("echo 'jack ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/jack").check()
+    try:
+        assert lab.host.ssh("sudo -n sh -c 'id -u; echo $SUDO_USER; pwd'", user="jack").stdout == (
+            "0\njack\n/home/jack\n"
+        )
+    finally:
+        lab.host.run("rm /etc/sudoers.d/jack").check()
+
+
 def test_an_unknown_user_cannot_log_in(lab: Lab) -> None:
     assert lab.host.ssh("true", user="nosuch").status == 255
 

@@ -338,7 +338,7 @@ GATE = [
     Row("zonecfg -z new0 create -t whole", 1, "whole: No such zone configured\n"),
     Row("ipnat -l", 127, "…"),
     Row("pkg list", 127, "…"),
-    Row("zap frobnicate", 1, "zap frobnicate: not emulated by illumos-lab\n"),
+    Row("zap frobnicate", 2, "", "Unrecognized subcommand frobnicate\n"),
 ]
 MARK = "\x01"
 

@@ -325,7 +325,11 @@ def test_zones_below_another_root(tmp_path: Path) -> None:
             host.path("global", f"/etc/zones/{name}.xml").read_text()
         )
     other = ("-R", "/a", "-z", "z1")
-    assert host.run("zonecfg", *other, "create -b; set zonepath=/zones/z1; set brand=lipkg") == (0, "", "")
+    assert host.run("zonecfg", *other, "create -b; set zonepath=/a/zones/z1; set brand=lipkg") == (
+        0,
+        "",
+        "",
+    )
     assert host.zones.names() == []
     assert "z1:configured:/zones/z1:" in host.path("global", "/a/etc/zones/index").read_text()
     assert "set zonepath=/a/zones/z1\n" in host.run("zonecfg", *other, "export").stdout
@@ -373,6 +377,54 @@ def test_smartos_quotes_only_what_has_blanks(smartos: Any) -> None:
     exported = smartos.run("zonecfg", "-z", "web", "export").stdout
     assert "set name=a\n" in exported
     assert 'set value="two words"\n' in exported
+
+
+def test_what_smartos_exports_makes_the_same_zone_again(smartos: Any) -> None:
+    lines = [
+        "create -b",
+        "set zonepath=/zones/vm",
+        "set brand=kvm",
+        "set autoboot=false",
+        "set ip-type=exclusive",
+        f"set uuid={UUID}",
+        "add net",
+        "set physical=net0",
+        "set mac-addr=02:08:20:01:02:03",
+        "set vlan-id=5",
+        "set global-nic=external",
+        'add property (name=ip,value="192.0.2.5")',
+        'add property (name=primary,value="true")',
+        "end",
+        "add device",
+        "set match=/dev/zvol/rdsk/zones/vm-disk0",
+        'add property (name=boot,value="true")',
+        "end",
+        "add rctl",
+        "set name=zone.zfs-io-priority",
+        "add value (priv=privileged,limit=100,action=none)",
+        "end",
+        "add rctl",
+        "set name=zone.max-physical-memory",
+        "add value (priv=privileged,limit=268435456,action=deny)",
+        "end",
+        "add attr",
+        "set name=ram",
+        "set type=string",
+        "set value=1024",
+        "end",
+    ]
+    text = "".join(f"{line}\n" for line in lines)
+    smartos.path("global", "/tmp").mkdir(exist_ok=True)
+    smartos.path("global", "/tmp/vm").write_text(text)
+    assert smartos.run("zonecfg", "-z", "vm", "-f", "/tmp/vm") == (0, "", "")
+    assert smartos.run("zonecfg", "-z", "vm", "export") == (0, text, "")
+    info = smartos.run("zonecfg", "-u", UUID, "info").stdout
+    assert "[zfs-io-priority: 100]\n" in info
+    assert "capped-memory:\n\t[physical: 256M]\n" in info
+    assert '\tproperty: (name=ip,value="192.0.2.5")\n' in info
+    assert "zoneadm: zone 'vm': installing brand 'kvm' is not emulated" in (
+        smartos.run("zoneadm", "-z", "vm", "install").stderr
+    )
 
 
 def test_smartos_adopts_a_configuration(smartos: Any) -> None:
@@ -493,6 +545,11 @@ def test_a_smartos_host_runs() -> None:
         assert host.run("ls /etc/os-release").status != 0
         host.run("zonecfg -z web 'create -b; set zonepath=/zones/web; set brand=joyent'").check()
         assert host.run("zoneadm list -cp").stdout.splitlines()[-1].split(":")[5] == "joyent"
+        datasets = "zones /zones\nzones/config legacy\nzones/opt /opt\n"
+        assert host.run("zfs list -Ho name,mountpoint | tr '\\t' ' '").stdout == datasets
+        assert host.run("zpool list -Ho name; zpool get -Ho value bootfs zones").stdout == "zones\n-\n"
+        assert host.run("swap -l").stdout.splitlines()[1].split()[0] == "/dev/zvol/dsk/zones/swap"
+        assert host.run("ls /opt /zones").status == 0
         assert "not emulated" in host.run("zoneadm -z web install").stderr
         assert "not emulated" in host.run("vmadm list").stderr
 

@@ -609,6 +609,32 @@ def test_a_snapshot_brings_properties_back(host: ServiceHost) -> None:
     assert show() == shown.format(0)
 
 
+def test_a_snapshot_can_be_looked_at_and_reverted_to(host: ServiceHost) -> None:
+    host.run("svccfg", "-s", RCAP, "setprop", "config/pressure", "=", "10")
+    show = "listprop config/pressure\n"
+    lines = f"select {RCAP}\nselectsnap running\n{show}selectsnap\n{show}"
+    shown = "config/pressure  count    {}\n"
+    assert host.run("svccfg", stdin=lines) == (0, shown.format(0) + shown.format(10), "")
+    change = f"select {RCAP}\nselectsnap initial\nsetprop config/pressure = 5\nrevert\n{show}"
+    assert host.run("svccfg", stdin=change) == (
+        1,
+        shown.format(0),
+        "svccfg: Cannot modify snapshots.\n",
+    )
+    refused = host.run("svccfg", "-s", RCAP, "selectsnap", "last")
+    assert refused == (1, "", 'svccfg: No such snapshot "last".\n')
+    assert host.run("svccfg", "selectsnap", "initial").stderr == "svccfg: Instance not selected.\n"
+
+
+def test_validate_takes_an_instance_too(host: ServiceHost) -> None:
+    assert host.run("svccfg", "-s", RCAP, "validate") == (0, "", "")
+    assert host.run("svccfg", "validate", f"svc:/{RCAP.removeprefix('svc:/')}") == (0, "", "")
+    assert host.run("svccfg", "validate").stderr == "svccfg: No instance selected\n"
+    assert host.run("svccfg", "validate", "svc:/no/such").exit == 1
+    assert host.run("svccfg", "-v", "set", "-v") == (0, "", "")
+    assert host.run("svccfg", "delcust").stderr == "svccfg: Syntax error.\n"
+
+
 def test_an_inventory_names_instances_and_services(host: ServiceHost) -> None:
     host.path("global", "/tmp").mkdir(exist_ok=True)
     host.path("global", "/tmp/m.xml").write_text(
@@ -702,3 +728,22 @@ def test_every_distribution_comes_up(tmp_path: Path, profile: Profile) -> None:
         host.wait_for(zone, "svc:/system/console-login:default", "online")
     assert svcs(host, "-x") == (0, "", "")
     assert svcs(host, "-z", "web", "-x") == (0, "", "")
+
+
+def test_cleanup_forgets_services_without_a_manifest(host: ServiceHost) -> None:
+    file = host.path("global", "/var/svc/manifest/site/gone.xml")
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        "<service_bundle type='manifest' name='gone'><service name='site/gone' type='service' version='1'>"
+        "<create_default_instance enabled='false'/>"
+        "<exec_method type='method' name='start' exec=':true' timeout_seconds='60'/>"
+        "<exec_method type='method' name='stop' exec=':true' timeout_seconds='60'/>"
+        "</service></service_bundle>"
+    )
+    host.smf.import_directories("global", print)
+    assert host.run("svccfg", "cleanup") == (0, "", "")
+    assert "site/gone\n" in host.run("svccfg", "list").stdout
+    file.unlink()
+    assert host.run("svccfg", "cleanup", privileged=False).stderr == "svccfg: Permission denied.\n"
+    assert host.run("svccfg", "cleanup", "-a") == (0, "", "")
+    assert "site/gone\n" not in host.run("svccfg", "list").stdout

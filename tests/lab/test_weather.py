@@ -395,6 +395,17 @@ def test_path_comes_from_the_hosts_own_file(host: Host) -> None:
         host.run("cat > /etc/default/login", input=old)
 
 
+def test_root_stays_out_where_sshd_says_so(host: Host) -> None:
+    file = "/etc/ssh/sshd_config"
+    host.run(f"sed -i 's/^PermitRootLogin.*/PermitRootLogin no/' {file}").check()
+    try:
+        assert ssh(host, host.name, "true").returncode == 255
+        assert host.ssh("id -un", user="admin").stdout == "admin\n"
+    finally:
+        host.run(f"sed -i 's/^PermitRootLogin.*/PermitRootLogin without-password/' {file}").check()
+    assert ssh(host, host.name, "true").returncode == 0
+
+
 def test_a_changed_host_key_is_noticed(host: Host) -> None:
     key = host.new_host_key()
     assert key.startswith("ssh-ed25519 ")

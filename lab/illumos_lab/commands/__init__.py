@@ -47,6 +47,7 @@ _PROGRAMS = {
     "/usr/bin/digest": "digest",
     "/usr/bin/pfexec": "pfexec",
     "/usr/bin/profiles": "profiles",
+    "/usr/bin/sudo": "sudo",
     "/usr/bin/getent": "getent",
     "/usr/bin/hostid": "hostid",
     "/usr/bin/isainfo": "isainfo",
@@ -110,6 +111,7 @@ OPTIONAL = frozenset(f"/usr/sbin/{name}" for name in ("ipf", "ipfs", "ipfstat", 
 
 ONLY_ON = {
     "/usr/bin/pkg": frozenset({"omnios", "openindiana"}),
+    "/usr/bin/sudo": frozenset({"omnios", "openindiana"}),
     "/usr/bin/zap": frozenset({"tribblix"}),
     "/usr/sbin/fwadm": frozenset({"smartos"}),
     "/usr/sbin/imgadm": frozenset({"smartos"}),

@@ -35,7 +35,7 @@ def main(host: Host, run: Invocation) -> int | Spawn:
         run.err(_USAGE)
         return 1
     root = host.zone_root(run.zone)
-    program = _find(root, words[0], run)
+    program = find_program(root, words[0], run.env.get("PATH", "/usr/bin"), run.cwd)
     if program is None:
         run.err(f"{words[0]}: No such file or directory\n")
         return 1
@@ -49,15 +49,23 @@ def main(host: Host, run: Invocation) -> int | Spawn:
     )
 
 
-def _find(root: Path, name: str, run: Invocation) -> str | None:
+def find_program(root: Path, name: str, path: str, cwd: str) -> str | None:
+    """Absolute path of a program of a zone.
+
+    Args:
+        root: the zone's root directory.
+        name: what was typed; looked for along ``path`` when there is no slash in it.
+        path: directories between colons.
+        cwd: the caller's working directory.
+    """
     if "/" in name:
-        path = os.path.normpath(name if name.startswith("/") else f"{run.cwd}/{name}")
-        return path if _exists(root, path) else None
-    for directory in run.env.get("PATH", "/usr/bin").split(":"):
-        start = directory if directory.startswith("/") else f"{run.cwd}/{directory}"
-        path = os.path.normpath(f"{start}/{name}")
-        if _exists(root, path):
-            return path
+        place = os.path.normpath(name if name.startswith("/") else f"{cwd}/{name}")
+        return place if _exists(root, place) else None
+    for directory in path.split(":"):
+        start = directory if directory.startswith("/") else f"{cwd}/{directory}"
+        place = os.path.normpath(f"{start}/{name}")
+        if _exists(root, place):
+            return place
     return None
 
 

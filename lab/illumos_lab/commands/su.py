@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from illumos_lab import accounts
+from illumos_lab.conffile import default
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation, Spawn
 
@@ -22,10 +23,14 @@ def main(host: Host, run: Invocation) -> int | Spawn:
         run.err("su: Sorry\n")
         return 1
     env = dict(run.env)
+    shipped, wanted = ("/usr/bin:", "PATH") if account.uid else ("/usr/sbin:/usr/bin", "SUPATH")
+    path = default(host.path(run.zone, "/etc/default/su"), wanted) or shipped
     if login:
         env = {"TERM": run.env["TERM"]} if "TERM" in run.env else {}
         env |= {"LOGNAME": name, "USER": name, "SHELL": account.shell}
-        env["PATH"] = host.profile.search_path
+    if login or account.uid == 0:
+        # Whoever becomes root looks for programs where root does.
+        env["PATH"] = path
     env["HOME"] = account.home
     return Spawn(
         argv=(account.shell, *(["-l"] if login else []), *words),

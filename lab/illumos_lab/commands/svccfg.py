@@ -25,8 +25,7 @@ _USAGE_TEXT = (
     "\tsvccfg [-?]\n"
 )
 _NOT_EMULATED_WORDS = """
-    extract cleanup archive restore repository set
-    describe delcust editprop selectsnap delnotify setnotify listnotify delhash
+    extract archive restore repository describe editprop delnotify setnotify listnotify delhash
 """
 NOT_EMULATED = frozenset(_NOT_EMULATED_WORDS.split())
 """What illumos has besides."""
@@ -52,6 +51,8 @@ class _Session:
     run: Invocation
     restarter: Restarter
     entity: str = ""
+    snapshot: str = ""
+    """The snapshot of the selected instance that is looked at; empty for what is set now."""
 
     def services(self) -> list[str]:
         """Those that have instances, and those that have none yet."""
@@ -70,6 +71,8 @@ class _Session:
     def view(self) -> Properties:
         """All properties of the selected entity."""
         entity = self.selected()
+        if self.snapshot:
+            return self.at(self.snapshot)
         if entity in self.restarter.instances:
             return self.restarter.composed(entity)
         own = (fmri for fmri in self.restarter.instances if names.split(fmri)[0] == entity)
@@ -78,12 +81,29 @@ class _Session:
         properties = {name: Property(kind, (value,)) for name, (kind, value) in delivered.items()}
         return properties | self.own()
 
+    def at(self, snapshot: str) -> Properties:
+        """The properties that the selected instance had when a snapshot was taken."""
+        instance = self.restarter.instances[self.entity]
+        if snapshot == "running":
+            return dict(instance.running)
+        delivered = {
+            name: Property(kind, (value,)) for name, (kind, value) in instance.service.properties.items()
+        }
+        data = self.restarter.repository.manifests.get(self.entity)
+        return delivered | (dict(Delivered.from_data(data).properties) if data else {})
+
     def save(self) -> None:
         self.restarter.repository.save()
 
     def privileged(self) -> None:
         if not self.run.privileged:
             raise _Failed("Permission denied.")
+
+    def writable(self) -> None:
+        """Complain unless the caller may change what is selected."""
+        self.privileged()
+        if self.snapshot:
+            raise _Failed("Cannot modify snapshots.")
 
 
 def main(host: Host, run: Invocation) -> int:
@@ -144,6 +164,7 @@ def _command(session: _Session, words: list[str]) -> int:
 def _select(session: _Session, arguments: list[str]) -> None:
     if len(arguments) != 1:
         raise _Failed("Syntax error.")
+    session.snapshot = ""
     wanted = arguments[0]
     child = f"{session.entity}:{wanted}"
     if child in session.restarter.instances:
@@ -168,6 +189,8 @@ def _names_service(wanted: str, service: str) -> bool:
 
 def _unselect(session: _Session, arguments: list[str]) -> None:
     session.selected()
+    if session.snapshot:
+        raise _Failed("unselect in a snapshot: not emulated by illumos-lab")
     entity = session.entity
     session.entity = names.split(entity)[0] if entity in session.restarter.instances else ""
 
@@ -228,7 +251,7 @@ def _shown(value: Property) -> str:
 
 def _set_property(session: _Session, arguments: list[str]) -> None:
     """``setprop group/name = [type:] value``, several values in parentheses."""
-    session.privileged()
+    session.writable()
     text = " ".join(arguments)
     match = re.fullmatch(r"\s*(\S+?)\s*=\s*(?:([a-z_0-9]+):\s*)?(.*)", text, re.DOTALL)
     if match is None or "/" not in match[1]:
@@ -279,7 +302,7 @@ def _check_value(kind: str, value: str) -> None:
 
 
 def _delete_property(session: _Session, arguments: list[str]) -> None:
-    session.privileged()
+    session.writable()
     if len(arguments) != 1:
         raise _Failed("Syntax error.")
     name = arguments[0]
@@ -295,7 +318,7 @@ def _delete_property(session: _Session, arguments: list[str]) -> None:
 
 
 def _add_group(session: _Session, arguments: list[str]) -> None:
-    session.privileged()
+    session.writable()
     if len(arguments) not in (2, 3):
         raise _Failed("Syntax error.")
     name, kind = arguments[:2]
@@ -307,7 +330,7 @@ def _add_group(session: _Session, arguments: list[str]) -> None:
 
 
 def _change_values(session: _Session, arguments: list[str], add: bool) -> None:
-    session.privileged()
+    session.writable()
     if len(arguments) < 2:
         raise _Failed("Syntax error.")
     name, *rest = arguments
@@ -363,7 +386,7 @@ def _unset_environment(session: _Session, arguments: list[str]) -> None:
 
 
 def _change_environment(session: _Session, arguments: list[str], *, setting: bool) -> None:
-    session.privileged()
+    session.writable()
     try:
         pairs, operands = getopt(arguments, "sim:", permute=False)
     except (UnknownOptionError, MissingValueError) as error:
@@ -409,20 +432,32 @@ def _list_snapshots(session: _Session, arguments: list[str]) -> None:
     session.run.out("".join(f"{name}\n" for name in _SNAPSHOTS))
 
 
+def _select_snapshot(session: _Session, arguments: list[str]) -> None:
+    """``selectsnap [snapshot]``: look at a snapshot; without one, at what is set now."""
+    if len(arguments) > 1:
+        raise _Failed("Syntax error.")
+    _instance(session)
+    if arguments and arguments[0] not in _SNAPSHOTS:
+        raise _Failed(f'No such snapshot "{arguments[0]}".')
+    session.snapshot = arguments[0] if arguments else ""
+
+
 def _revert(session: _Session, arguments: list[str]) -> None:
-    """``revert snapshot``: properties become again what they were; whether it is enabled stays."""
+    """``revert [snapshot]``: properties become again what they were; whether it is enabled stays."""
     session.privileged()
     fmri = _instance(session)
-    if not arguments:
+    wanted = arguments[0] if arguments else session.snapshot
+    if not wanted:
         raise _Failed("No snapshot selected.")
-    if arguments[0] not in _SNAPSHOTS:
+    if wanted not in _SNAPSHOTS:
         raise _Failed("No such snapshot.")
+    session.snapshot = ""
     repository, instance = session.restarter.repository, session.restarter.instances[fmri]
     for entity in (fmri, names.split(fmri)[0]):
         repository.properties.pop(entity, None)
     if fmri in repository.manifests:
         repository.properties[fmri] = dict(Delivered.from_data(repository.manifests[fmri]).properties)
-    if arguments[0] == "running":
+    if wanted == "running":
         delivered = session.restarter.composed(fmri)
         own = repository.properties.setdefault(fmri, {})
         own |= {
@@ -480,13 +515,35 @@ def _import(session: _Session, arguments: list[str]) -> None:
 
 
 def _validate(session: _Session, arguments: list[str]) -> None:
-    """``validate file``"""
-    if len(arguments) != 1:
+    """``validate [file | FMRI]``; nothing in the lab has a template that values must obey."""
+    if len(arguments) > 1:
         raise _Failed("Syntax error.")
+    if not arguments:
+        if session.entity not in session.restarter.instances:
+            raise _Failed("No instance selected")
+        return
+    if arguments[0].startswith(names.SCHEME):
+        if not names.match(arguments[0], session.restarter.instances):
+            raise _Failed(f"Pattern '{arguments[0]}' doesn't match any instances")
+        return
     try:
         manifest.read(_read(session, arguments[0]))
     except ManifestError as error:
         raise _Failed(f"{arguments[0]}: {error}") from error
+
+
+def _cleanup(session: _Session, arguments: list[str]) -> None:
+    """``cleanup [-a]``: services whose manifest is gone go, too."""
+    session.privileged()
+    if arguments not in ([], ["-a"]):
+        raise _Failed("Syntax error.")
+    session.host.smf.delete_without_manifest(session.restarter.zone)
+
+
+def _set(session: _Session, arguments: list[str]) -> None:
+    """``set [-vV]``: how much svccfg tells, which is the same here."""
+    if any(word not in ("-v", "-V", "-vV", "-Vv") for word in arguments):
+        raise _Failed("Syntax error.")
 
 
 def _inventory(session: _Session, arguments: list[str]) -> None:
@@ -596,8 +653,11 @@ SUBCOMMANDS: dict[str, Callable[[_Session, list[str]], None]] = {
     "setenv": _set_environment,
     "unsetenv": _unset_environment,
     "listsnap": _list_snapshots,
+    "selectsnap": _select_snapshot,
     "revert": _revert,
     "add": _add,
     "inventory": _inventory,
+    "cleanup": _cleanup,
+    "set": _set,
 }
 """What the lab emulates."""

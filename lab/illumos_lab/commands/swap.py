@@ -11,7 +11,6 @@ _USAGE = (
     "Usage:\tswap -l [-h|-k]\n\tswap -s [-h]\n\tswap -d <file name> [low offset]\n"
     "\tswap -a <file name> [low offset] [nbr of blocks]\n"
 )
-_DEVICE = "/dev/zvol/dsk/rpool/swap"
 _DEVICE_MEGABYTES = 1024
 _ALLOCATED, _RESERVED = 262144, 65536
 _BLOCK = 512
@@ -38,10 +37,11 @@ def main(host: Host, run: Invocation) -> int:
         return 0
     if letters in ({"l"}, {"l", "k"}) and not operands:
         blocks = _DEVICE_MEGABYTES * 1024 * 1024 // _BLOCK - 8
+        device = f"/dev/zvol/dsk/{host.profile.pool}/swap"
         low, size = ("4K", f"{blocks // 2}K") if "k" in letters else ("8", str(blocks))
         run.out(
             "swapfile             dev    swaplo   blocks     free\n"
-            f"{_DEVICE:<19}    - {low:>9} {size:>8} {size:>8}\n"
+            f"{device:<19}    - {low:>9} {size:>8} {size:>8}\n"
         )
         return 0
     run.err(_USAGE)

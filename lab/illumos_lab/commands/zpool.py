@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from illumos_lab.datasets import POOL, POOL_ALLOCATED, POOL_SIZE, nice_size
+from illumos_lab.datasets import POOL_ALLOCATED, POOL_SIZE, nice_size
 from illumos_lab.getopt import MissingValueError, UnknownOptionError, getopt
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
@@ -18,13 +18,13 @@ _USAGE_TEXT = (
     "\tstatus [-DgLPvx] [-T d|u] [pool] ...\n"
 )
 _STATUS = """\
-  pool: rpool
+  pool: {pool}
  state: ONLINE
   scan: none requested
 config:
 
         NAME        STATE     READ WRITE CKSUM
-        rpool       ONLINE       0     0     0
+        {pool:<11} ONLINE       0     0     0
           c1t0d0    ONLINE       0     0     0
 
 errors: No known data errors
@@ -74,14 +74,14 @@ def main(host: Host, run: Invocation) -> int:
     except MissingValueError as error:
         run.err(f"missing argument for '{str(error).lstrip('-')}' option\n" + _USAGE_TEXT)
         return _USAGE
-    return function(run, dict(options), operands)
+    return function(host, run, dict(options), operands)
 
 
-def _values(exact: bool) -> dict[str, str]:
+def _values(host: Host, exact: bool) -> dict[str, str]:
     size = str if exact else nice_size
     percent = "" if exact else "%"
     return {
-        "name": POOL,
+        "name": host.profile.pool,
         "size": size(POOL_SIZE),
         "allocated": size(POOL_ALLOCATED),
         "free": size(POOL_SIZE - POOL_ALLOCATED),
@@ -94,7 +94,7 @@ def _values(exact: bool) -> dict[str, str]:
         "altroot": "-",
         "guid": "11467234562307894021",
         "version": "-",
-        "bootfs": f"{POOL}/ROOT",
+        "bootfs": f"{host.profile.pool}/ROOT" if host.profile.boots_from_pool else "-",
         "delegation": "on",
         "autoreplace": "off",
         "failmode": "wait",
@@ -105,26 +105,26 @@ def _values(exact: bool) -> dict[str, str]:
     }
 
 
-def _pools(run: Invocation, names: list[str]) -> bool:
+def _pools(host: Host, run: Invocation, names: list[str]) -> bool:
     """Whether only the pool that exists is asked for; complains of the others."""
-    unknown = [name for name in names if name != POOL]
+    unknown = [name for name in names if name != host.profile.pool]
     for name in unknown:
         run.err(f"cannot open '{name}': no such pool\n")
     return not unknown
 
 
-def _list(run: Invocation, given: dict[str, str], names: list[str]) -> int:
+def _list(host: Host, run: Invocation, given: dict[str, str], names: list[str]) -> int:
     default = (
         "name,size,allocated,free,checkpoint,expandsize,fragmentation,capacity,dedupratio,health,altroot"
     )
     columns = [_SHORT.get(name, name) for name in given.get("o", default).split(",")]
-    values = _values("p" in given)
+    values = _values(host, "p" in given)
     for name in columns:
         if name not in values:
             run.err(f"bad property list: invalid property '{name}'\n" + _USAGE_TEXT)
             return _USAGE
-    complete = _pools(run, names)
-    if complete or POOL in names:
+    complete = _pools(host, run, names)
+    if complete or host.profile.pool in names:
         header = [_HEADERS.get(name, name.upper()) for name in columns]
         right = frozenset(n for n, name in enumerate(columns) if name not in ("name", "health", "altroot"))
         run.out(
@@ -133,39 +133,39 @@ def _list(run: Invocation, given: dict[str, str], names: list[str]) -> int:
     return _OK if complete else _ERROR
 
 
-def _status(run: Invocation, given: dict[str, str], names: list[str]) -> int:
-    complete = _pools(run, names)
+def _status(host: Host, run: Invocation, given: dict[str, str], names: list[str]) -> int:
+    complete = _pools(host, run, names)
     if "x" in given and complete:
-        run.out(f"pool '{POOL}' is healthy\n" if names else "all pools are healthy\n")
-    elif complete or POOL in names:
-        run.out(_STATUS)
+        run.out(f"pool '{host.profile.pool}' is healthy\n" if names else "all pools are healthy\n")
+    elif complete or host.profile.pool in names:
+        run.out(_STATUS.format(pool=host.profile.pool))
     return _OK if complete else _ERROR
 
 
-def _get(run: Invocation, given: dict[str, str], operands: list[str]) -> int:
+def _get(host: Host, run: Invocation, given: dict[str, str], operands: list[str]) -> int:
     if not operands:
         run.err("missing property argument\n" + _USAGE_TEXT)
         return _USAGE
     wanted, *names = operands
-    values = _values("p" in given)
+    values = _values(host, "p" in given)
     asked = [name for name in values if name != "name"] if wanted == "all" else wanted.split(",")
     asked = [_SHORT.get(name, name) for name in asked]
     for name in asked:
         if name not in values:
             run.err(f"bad property list: invalid property '{name}'\n" + _USAGE_TEXT)
             return _USAGE
-    complete = _pools(run, names)
+    complete = _pools(host, run, names)
     fields = given.get("o", "name,property,value,source").split(",")
     rows = []
     for name in asked:
-        row = {"name": POOL, "property": name, "value": values[name], "source": "-"}
+        row = {"name": host.profile.pool, "property": name, "value": values[name], "source": "-"}
         rows.append([row.get(field, "-") for field in fields])
-    if complete or POOL in names:
+    if complete or host.profile.pool in names:
         run.out(format_table([field.upper() for field in fields], rows, scripted="H" in given))
     return _OK if complete else _ERROR
 
 
-SUBCOMMANDS: dict[str, tuple[Callable[[Invocation, dict[str, str], list[str]], int], str]] = {
+SUBCOMMANDS: dict[str, tuple[Callable[[Host, Invocation, dict[str, str], list[str]], int], str]] = {
     "list": (_list, "HpvLPgo:T:"),
     "status": (_status, "DgLPvxT:"),
     "get": (_get, "Hpo:"),

@@ -260,13 +260,9 @@ class Smf:
             zone: the zone.
             note: told what cannot be imported, for the service's log.
         """
+        self.delete_without_manifest(zone)
         repository = self.restarter(zone).repository
-        root = self._host.zone_root(zone)
-        files = {f"/{path.relative_to(root)}": path for path in _manifests(root)}
-        for name in repository.imported.keys() - files.keys():
-            for fmri in repository.imported.pop(name)[1:]:
-                self.delete_service(zone, fmri)
-        for name, path in files.items():
+        for name, path in self._manifests(zone).items():
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             if repository.imported.get(name, [""])[0] == digest:
                 continue
@@ -275,6 +271,19 @@ class Smf:
             except (ManifestError, UnicodeDecodeError) as error:
                 note(f"svccfg import warnings: {name}: {error}")
         repository.save()
+
+    def delete_without_manifest(self, zone: str) -> None:
+        """Forget the services whose manifest has gone from the directories of manifests."""
+        repository = self.restarter(zone).repository
+        for name in repository.imported.keys() - self._manifests(zone).keys():
+            for fmri in repository.imported.pop(name)[1:]:
+                self.delete_service(zone, fmri)
+        repository.save()
+
+    def _manifests(self, zone: str) -> dict[str, Path]:
+        """The files of manifests of a zone, by their paths there."""
+        root = self._host.zone_root(zone)
+        return {f"/{path.relative_to(root)}": path for path in _manifests(root)}
 
     def take_up_properties(self, zone: str, fmri: str) -> None:
         """Let an instance that a manifest delivered run by its present properties from now on."""

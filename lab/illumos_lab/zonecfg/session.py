@@ -269,8 +269,7 @@ class Session:
 
     def _syntax_error(self, fault: SyntaxFault) -> None:
         token = "\\n" if fault.token.text == "\n" else fault.token.text
-        line = self._lexer.line - fault.token.text.count("\n")
-        where = f" on line {line}" if self._file is not None else ""
+        where = f" on line {self._lexer.line}" if self._file is not None else ""
         self.run.err(f"syntax error{where} at '{token}'\n")
         self.run.err("Commands:\n\n" + "".join(usage.SHORT[name] for name in usage.COMMANDS))
         self.failed = True
