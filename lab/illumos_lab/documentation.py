@@ -31,7 +31,7 @@ _CHECKED = {
     "dladm": (
         f"{_GATE}cmd/dladm`, `lib/libdladm`, `cmd/dlmgmtd`, `lib/libinetutil` and OmniOS' own versions",
         "test_dladm test_dladm_aggr test_dladm_bridge test_dladm_iptun test_mistakes test_net_on_linux "
-        "test_router_live test_scripts",
+        "test_router_live test_router_over_aggr test_scripts",
     ),
     "ipadm": (
         f"{_GATE}cmd/cmd-inet/usr.sbin/ipadm`, `lib/libipadm`",
@@ -41,9 +41,10 @@ _CHECKED = {
     "if_mpadm": (f"{_GATE}cmd/cmd-inet/usr.sbin/if_mpadm.c`", "test_ipmp"),
     "flowadm": (f"{_GATE}cmd/flowadm`, `lib/libdladm`", "test_flowadm test_scripts"),
     "route": (f"{_GATE}cmd/cmd-inet/usr.sbin/route.c`", "test_route test_mistakes test_scripts"),
-    "routeadm": (f"{_GATE}cmd/cmd-inet/usr.sbin/routeadm`", "test_lab_core_router test_router_live"),
+    "routeadm": (f"{_GATE}cmd/cmd-inet/usr.sbin/routeadm`", "test_route test_lab_core_router"),
     "netstat": (f"{_GATE}cmd/cmd-inet/usr.bin/netstat`", "test_netstat test_route test_router_live"),
     "arp": (f"{_GATE}cmd/cmd-inet/usr.sbin/arp.c`", "test_netstat test_router_live"),
+    "dhcpinfo": (f"{_GATE}cmd/cmd-inet/sbin/dhcpinfo`", "test_dhcpinfo"),
     "ndp": (f"{_GATE}cmd/cmd-inet/usr.sbin/ndp.c`", "test_netstat"),
     "ping": (f"{_GATE}cmd/cmd-inet/usr.sbin/ping`", "test_ping test_scripts"),
     "traceroute": ("the manual page", "test_traceroute test_scripts"),
@@ -51,7 +52,7 @@ _CHECKED = {
     "zonecfg": (
         f"{_GATE}cmd/zonecfg`, `lib/libzonecfg`; 880 sessions recorded from the real program"
         " (`tests/data/zonecfg-corpus.jsonl`)",
-        "test_zonecfg test_zonecfg_corpus test_zones_files test_mistakes test_rust_zone",
+        "test_zonecfg test_zonecfg_corpus test_zonecfg_rules test_zones_files test_mistakes test_rust_zone",
     ),
     "zoneadm": (
         f"{_GATE}cmd/zoneadm`, `cmd/zoneadmd`, brand scripts of the distributions",
@@ -72,12 +73,14 @@ _CHECKED = {
     "svcprop": (f"{_GATE}cmd/svc/svcprop`", "test_smf test_site_services"),
     "ipnat": (
         f"{_GATE}cmd/ipf`; rule files that the real programs read (`tests/data/ipfilter-corpus.jsonl`)",
-        "test_ipnat test_ipf_on_linux test_router_live test_mistakes test_scripts",
+        "test_ipnat test_ipf_grammar test_ipf_counters test_ipf_on_linux test_router_live test_mistakes "
+        "test_scripts",
     ),
     "ipf": (
         f"{_GATE}cmd/ipf`; rule files that the real programs read (`tests/data/ipfilter-corpus.jsonl`)",
-        "test_ipf test_ipnat test_ipf_on_linux test_router_live test_mistakes",
+        "test_ipf test_ipnat test_ipf_grammar test_ipf_on_linux test_router_live test_mistakes",
     ),
+    "ipfstat": (f"{_GATE}cmd/ipf`", "test_ipf_counters test_ipf_on_linux"),
     "zfs": (f"{_GATE}cmd/zfs`, `lib/libzfs`", "test_zfs test_zone_brands test_mistakes test_scripts"),
     "zpool": (f"{_GATE}cmd/zpool`", "test_zfs"),
     "pkg": ("pkg(1) of OmniOS' pkg5", "test_packages"),

@@ -44,6 +44,8 @@ PROPERTIES = {
 _FORK_NET_PROPERTIES = ("global-nic", "mac-addr", "vlan-id")
 _PIECES = ("priv", "limit", "action")
 _MEGABYTE = 1 << 20
+_NO_MEMORY_CAP = "No property was specified.  One of physical, swap or locked is required."
+_BAD_HANDLE = "Bad handle"
 _VLAN_MAX = 4094
 _KEYS = {
     "fs": "dir", "device": "match", "rctl": "name", "attr": "name", "dataset": "name", "admin": "user",
@@ -313,6 +315,9 @@ class Scope:
 
     def end(self) -> bool:
         """Carry out ``end``; returns whether the scope is closed."""
+        if self._session.configuration is None:
+            self._end_without_configuration()
+            return False
         match self.resource:
             case "dedicated-cpu":
                 return self._end_dedicated_cpu()
@@ -331,6 +336,20 @@ class Scope:
                 return False
         configuration.add(build(RESOURCES[self.resource], self.properties, self.items))
         return True
+
+    def _end_without_configuration(self) -> None:
+        """Say why a resource that was selected in a zone that does not exist cannot be ended.
+
+        None of its properties can have been set.
+        """
+        session = self._session
+        match self.resource:
+            case "dedicated-cpu" | "capped-cpu":
+                session.error("ncpus not specified")
+            case "capped-memory":
+                session.error(_NO_MEMORY_CAP)
+            case _ if self._complete():
+                session.error(f"{session.zone}: {_BAD_HANDLE}")
 
     def _complete(self) -> bool:
         match self.resource:
@@ -434,7 +453,7 @@ class Scope:
         physical = self.properties.get("physical")
         caps = session.current.memory_aliases(session.dialect.forked)
         if not physical and not caps:
-            session.error("No property was specified.  One of physical, swap or locked is required.")
+            session.error(_NO_MEMORY_CAP)
             return False
         cap = int(physical) if physical else None
         if "physical" in caps:

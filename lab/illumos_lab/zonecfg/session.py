@@ -146,7 +146,10 @@ class Session:
         self._interactive = True
         self._file = "-" if named else None
         if not named and not self._read_only:
-            self._ready(expected=False)
+            try:
+                self._ready(expected=False)
+            except ImmediateExit as leave:
+                return leave.status
         lines = self._stdin_lines()
         return self._session(lambda: next(lines, ""), stop_on_error=False)
 

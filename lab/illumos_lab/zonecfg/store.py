@@ -118,7 +118,9 @@ class Store:
         return self.index.get(zone) is not None
 
     def state_at_least_installed(self, zone: str) -> bool:
-        """The zone is installed or in a higher state."""
+        """The zone is installed or in a higher state; what the kernel says goes before the index."""
+        if not self.is_alternate and self._is_active(zone):
+            return True
         entry = self.index.get(zone)
         return entry is not None and entry.state == "installed"
 
