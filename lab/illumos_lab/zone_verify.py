@@ -194,7 +194,7 @@ class Verifier:
         for name in configuration.datasets():
             if problem := self._dataset_problem(name):
                 yield f"could not verify zfs dataset {name}: {problem}"
-        word = privilege_problem(configuration.get("limitpriv"))
+        word = privilege_problem(configuration.get("limitpriv"), configuration.exclusive_ip)
         if word is not None:
             yield f'privilege "{word}" is not permitted within the zone\'s privilege set'
 

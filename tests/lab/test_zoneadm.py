@@ -224,6 +224,13 @@ def test_ipkg_zones_need_a_dataset_above_their_zonepath(host: Any) -> None:
     assert state(host) == "incomplete"
 
 
+def test_a_zone_with_its_own_ip_stack_may_set_it_up(host: Any) -> None:
+    configure(host, "own", "set ip-type=exclusive", "set limitpriv=default,sys_ip_config,sys_ppp_config")
+    result = zoneadm(host, "-z", "own", "verify")
+    assert result.exit == 0
+    assert "privilege" not in result.stderr
+
+
 def test_overlapping_zonepaths_do_not_verify(host: Any) -> None:
     bring_to(host, "installed")
     configure(host, "db", "set zonepath=/zones/web/db")

@@ -17,6 +17,11 @@ INDEX = "global:installed:/\nz1:configured:/zones/z1:\n"
 FILE = "/tmp/cmds"
 
 
+def replaced(files: dict[str, str], old: str, new: str) -> dict[str, str]:
+    """Files with other text in them."""
+    return {path: text.replace(old, new) for path, text in files.items()}
+
+
 def zone(content: str = "", attributes: str = "", root: str = "") -> dict[str, str]:
     """The files of a machine with the zone z1."""
     head = f'<zone name="z1" zonepath="/zones/z1" autoboot="false" brand="ipkg" {attributes}>'
@@ -824,6 +829,158 @@ CALLS: dict[str, tuple[dict[str, str], list[str], dict[str, Any], tuple[int, str
             "Configuration not saved.\n",
         ),
     ),
+    "line of a syntax error at the end of a line": (
+        zone(),
+        ["-z", "z1", "-f", FILE],
+        {"command_file": {"path": FILE, "text": "info pool\nset pool=\n"}},
+        (1, "pool: \n", "syntax error on line 3 at '\\n'\n"),
+    ),
+    "line of a syntax error at a quote that the end of the line closes": (
+        zone(),
+        ["-z", "z1", "-f", FILE],
+        {"command_file": {"path": FILE, "text": 'set pool=a"\n'}},
+        message("syntax error on line 1 at '\"\n'\n"),
+    ),
+    "zonepath of a running zone": (
+        zone(),
+        ["-z", "z1", "set zonepath=/zones/q"],
+        {"kernel_zones": "3 z1 running\n"},
+        (0, "", "Zone z1 already installed; set zonepath not allowed.\n"),
+    ),
+    "create over a running zone": (
+        zone(),
+        ["-z", "z1", "create -F -b; info zonepath"],
+        {"kernel_zones": "3 z1 running\n"},
+        (0, "zonepath: /zones/z1\n", "Zone z1 already installed; create not allowed.\n"),
+    ),
+    "brand that is not there, on standard input": (
+        replaced(zone(), 'brand="ipkg"', 'brand="zork"'),
+        ["-z", "z1"],
+        {"stdin": "info\n"},
+        message('Zone z1 uses non-existent brand "zork".  Unable to continue\n'),
+    ),
+    "zonename of the global zone": (
+        zone(),
+        ["-z", "global", "info zonename"],
+        {},
+        (0, "", "zonename is not a valid property for the global zone.\n"),
+    ),
+    "value that a resource control cannot have": (
+        zone(rctl("max-lwps", "500 maybe", "600 deny")),
+        ["-z", "z1", "info rctl; verify"],
+        {},
+        (
+            1,
+            "rctl:\n\tname: zone.max-lwps\n",
+            "rctl: no value specified\nz1: Required property missing\n",
+        ),
+    ),
+    "something else in a resource control": (
+        zone(
+            '<rctl name="zone.max-lwps">'
+            '<rctl-value priv="privileged" limit="500" action="deny"/><b/></rctl>'
+        ),
+        ["-z", "z1", "info pool; info max-lwps; info rctl"],
+        {},
+        (
+            1,
+            "rctl:\n\tname: zone.max-lwps\n\tvalue: (priv=privileged,limit=500,action=deny)\n",
+            "z1: Invalid document\n",
+        ),
+    ),
+    "resource without a value that it must have": (
+        zone('<attr name="a" type="string"/>' + attr("b", "int", "1")),
+        ["-z", "z1", "info pool; info attr"],
+        {},
+        message("z1: Invalid document\n"),
+    ),
+    "list with a gap": (
+        zone(
+            '<filesystem special="/s" directory="/d" type="lofs">'
+            '<fsoption name="ro"/><fsoption/><fsoption name="rw"/></filesystem>'
+        ),
+        ["-z", "z1", "info pool; info fs"],
+        {},
+        (
+            1,
+            "fs:\n\tdir: /d\n\tspecial: /s\n\traw not specified\n\ttype: lofs\n\toptions: [ro]\n",
+            "z1: Invalid document\n",
+        ),
+    ),
+    "autoboot that is neither": (
+        replaced(zone(), 'autoboot="false"', 'autoboot="yes"'),
+        ["-z", "z1", "info pool; info autoboot; export"],
+        {},
+        (
+            1,
+            "create -b\nset zonepath=/zones/z1\nset ip-type=shared\n",
+            "z1: Invalid document\nz1: Bad document property\n",
+        ),
+    ),
+    "autoboot that is too long": (
+        replaced(zone(), 'autoboot="false"', 'autoboot="falsely"'),
+        ["-z", "z1", "info pool; info autoboot"],
+        {},
+        message("z1: Invalid document\nz1: Arg list too long\n"),
+    ),
+    "file without a zonename": (
+        replaced(zone(), 'name="z1" ', ""),
+        ["-z", "z1", "info pool; info zonename; commit"],
+        {},
+        (1, "zonename not specified\n", "z1: Invalid document\nz1: Bad document property\n"),
+    ),
+    "file without a zonepath": (
+        replaced(zone(), 'zonepath="/zones/z1" ', ""),
+        ["-z", "z1", "info pool; info zonepath"],
+        {},
+        (1, "zonepath not specified\n", "z1: Invalid document\n"),
+    ),
+    "file that names another zone": (
+        replaced(zone(), 'name="z1" ', 'name="q" '),
+        ["-z", "z1", "set autoboot=true"],
+        {},
+        message("z1: Miscellaneous file system error\nConfiguration not saved.\n"),
+    ),
+    "revert to a broken file": (
+        BROKEN,
+        ["-z", "z1", "info pool; revert -F; info pool"],
+        {},
+        (1, "pool: p\n", "z1: Invalid document\nz1: Invalid document\n"),
+    ),
+    "new zone whose line in the index is damaged": (
+        zone() | {"/etc/zones/index": "global:installed:/\nz9:odd:/zones/z9:\n"},
+        ["-z", "z9", "create -b; set zonepath=/zones/z9"],
+        {},
+        message("z9: Problem updating index file\nConfiguration not saved.\n"),
+    ),
+    "line of the index without an end": (
+        zone() | {"/etc/zones/index": "global:installed:/\nz1:configured:/zones/z1:"},
+        ["-z", "z1", "set autoboot=true"],
+        {},
+        message("z1: Problem updating index file\nConfiguration not saved.\n"),
+    ),
+    "index without the global zone": (
+        zone() | {"/etc/zones/index": "z1:configured:/zones/z1:\n"},
+        ["-z", "global", "set pool=p"],
+        {},
+        message("global: Problem updating index file\nConfiguration not saved.\n"),
+    ),
+    **{
+        f"end of {resource} in a zone that is not there": (
+            zone(),
+            ["-z", "z9", f"select {resource}; end"],
+            {},
+            message(f"{ABSENT}{problem}\nResource incomplete.\n"),
+        )
+        for resource, problem in {
+            "security-flags lower=aslr": "z9: Bad handle",
+            "capped-cpu": "ncpus not specified",
+            "dedicated-cpu": "ncpus not specified",
+            "capped-memory": "No property was specified.  One of physical, swap or locked is required.",
+            "net physical=net0": "physical not specified",
+            "admin user=alice": "user not specified\nauths not specified",
+        }.items()
+    },
 }
 """Files, command line and surroundings of a run, and what comes of it."""
 
@@ -854,6 +1011,11 @@ def test_what_is_reverted_is_written_anew(tmp_path: Path) -> None:
         '<zone name="z1" zonepath="/zones/z1" autoboot="false" brand="ipkg">\n'
         '  <!-- a -->\n  <device match="/dev/a"/>\n</zone>\n'
     )
+
+
+@pytest.mark.parametrize("name", ["-a", "tank/..", "9tank", "tank/%x y"])
+def test_a_dataset_may_have_the_name(name: str, tmp_path: Path) -> None:
+    assert commands(zone(), tmp_path, f'add dataset; set name="{name}"; end; verify') == (0, "", "")
 
 
 def test_an_export_makes_its_file_even_when_there_is_nothing_to_export(tmp_path: Path) -> None:

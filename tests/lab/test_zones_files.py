@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from pathlib import Path
 
 import pytest
@@ -94,10 +95,35 @@ def test_index_change_of_an_unknown_zone_is_refused(index: Index) -> None:
         index.update("nosuch", state="installed")
 
 
-def test_index_without_its_last_line_feed_is_refused(index: Index) -> None:
-    index.path.write_text("global:installed:/:")
+def test_index_lines_of_other_zones_need_no_line_feed(index: Index) -> None:
+    index.path.write_text("a:configured:/z/a:\nglobal:installed:/")
+    index.update("a", zonepath="/z/b")
+    assert index.path.read_text() == "a:configured:/z/b:\nglobal:installed:/"
+
+
+def test_index_line_without_line_feed_is_dropped(index: Index) -> None:
+    index.path.write_text("global:installed:/:\na:configured:/z/a:")
+    with pytest.raises(IndexUpdateError):
+        index.update("a", zonepath="/z/b")
+    index.remove("a")
+    assert index.path.read_text() == "global:installed:/:\n"
+
+
+def test_a_missing_index_is_not_made(index: Index) -> None:
+    index.path.unlink()
     with pytest.raises(IndexUpdateError):
         index.add(Entry("a", "configured", "/zones/a"))
+    index.remove("a")
+    assert not index.path.exists()
+
+
+def test_index_gives_a_zone_beyond_configured_a_universal_id(index: Index) -> None:
+    index.path.write_text("a:configured:/z/a:\nb:incomplete:/z/b:\nc:odd:/z/c:\n")
+    for zone in "abc":
+        index.update(zone, zonepath=f"/y/{zone}")
+    identities = [line.split(":")[3] for line in index.path.read_text().splitlines()]
+    assert identities[0] == ""
+    assert len({uuid.UUID(identity) for identity in identities[1:]}) == 2
 
 
 def test_concurrent_changes_of_the_index_are_all_kept(index: Index) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import re
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -117,12 +118,18 @@ class Index:
         return parsed
 
     def add(self, entry: Entry) -> None:
-        """Append a zone, or give its present line the new content.
+        """Append a zone, or give its present entry the new content.
 
         Raises:
-            IndexUpdateError: the file is damaged, or a zone without zonepath would be new in it.
+            IndexUpdateError: the file is damaged, in the zone's own line too, or a zone without zonepath
+                would be new in it.
         """
-        self._rewrite(entry.name, lambda _old: entry, append=entry)
+        if self.get(entry.name) is not None:
+            self._rewrite(entry.name, lambda _old: entry)
+        elif not entry.zonepath:
+            raise IndexUpdateError(f"no zonepath of {entry.name}")
+        else:
+            self._rewrite(entry.name, None, append=entry)
 
     def update(self, zone: str, **changes: str) -> None:
         """Change fields of an entry, its name included.
@@ -139,39 +146,51 @@ class Index:
     def _rewrite(
         self,
         name: str,
-        change: Callable[[Entry], Entry | None],
+        change: Callable[[Entry], Entry | None] | None,
         append: Entry | None = None,
         required: bool = True,
     ) -> None:
+        """Write the file anew.
+
+        Args:
+            name: zone whose lines are changed.
+            change: makes the new entry of an old one, None to take it out; without it there may be none.
+            append: entry to add.
+            required: there has to be a line of the zone, unless one is added.
+        """
         with self._locked():
             try:
                 text = self.path.read_bytes().decode("utf-8", "surrogateescape")
             except FileNotFoundError:
-                text = ""
+                if not required:
+                    return
+                raise IndexUpdateError("no index") from None
             lines = []
             found = False
             for line in re.findall(r"[^\n]*\n|[^\n]+", text):
-                if not line.endswith("\n"):
-                    raise IndexUpdateError(f"line without end: {line}")
                 if not line.startswith(f"{name}:"):
                     lines.append(line)
                     continue
+                if not line.endswith("\n"):
+                    # Taken for a line that is too long to be read, and dropped.
+                    continue
                 entry = _split(line.rstrip("\r\n"))
-                if not entry.state:
-                    raise IndexUpdateError(f"no state: {line}")
+                if not entry.state or change is None:
+                    raise IndexUpdateError(f"damaged: {line}")
                 found = True
                 changed = change(entry)
                 if changed is not None:
-                    lines.append(format_entry(changed, self._extended))
-            if not found:
-                if not required:
-                    return
-                if append is None:
-                    raise IndexUpdateError(f"no entry for {name}")
-                if not append.zonepath:
-                    raise IndexUpdateError(f"no zonepath of {name}")
-                lines.append(format_entry(append, self._extended))
+                    lines.append(self._line(changed))
+            if append is not None:
+                lines.append(self._line(append))
+            elif required and not found:
+                raise IndexUpdateError(f"no entry for {name}")
             write_atomically(self.path, "".join(lines))
+
+    def _line(self, entry: Entry) -> str:
+        if entry.state != "configured" and not entry.uuid:
+            entry = replace(entry, uuid=str(uuid.uuid4()))
+        return format_entry(entry, self._extended)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

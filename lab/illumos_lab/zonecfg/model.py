@@ -7,8 +7,9 @@ filesystem's ``directory`` is zonecfg's ``dir``), the tables of this module tran
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from illumos_lab.zonecfg.values import strtoull
 from illumos_lab.zonecfg.xmlfile import Comment, Document, Element
@@ -38,6 +39,10 @@ class ResourceType:
     keys: tuple[str, ...] = ()
     optional: frozenset[str] = frozenset()
     child: str = ""
+
+    def has_all(self, element: Element) -> bool:
+        """The element has all attributes that the document type gives no default."""
+        return element.attributes.keys() >= set(self.attributes.values()) - self.optional
 
 
 def _same(*names: str) -> dict[str, str]:
@@ -115,6 +120,7 @@ ALIASES = {
 """Global properties, and properties of capped-cpu and capped-memory, that are resource controls."""
 
 _PRIVILEGED = "privileged"
+_RCTL_VALUE = frozenset({"priv", "limit", "action"})
 
 
 class IncompatibleRctlError(Exception):
@@ -191,6 +197,10 @@ class Configuration:
         """The zone element."""
         return self.document.root
 
+    def has(self, name: str) -> bool:
+        """The file has a global property, be it empty."""
+        return ("name" if name == "zonename" else name) in self.root.attributes
+
     def get(self, name: str) -> str:
         """A global property as the file has it; empty when it is unset."""
         return self.root.get("name" if name == "zonename" else name)
@@ -239,6 +249,10 @@ class Configuration:
     def resources(self, name: str) -> list[Element]:
         """All elements of a resource type, in document order."""
         return list(self.root.elements(RESOURCES[name].tag))
+
+    def readable(self, name: str) -> list[Element]:
+        """The elements of a resource type that are listed: up to the first that lacks an attribute."""
+        return list(takewhile(RESOURCES[name].has_all, self.resources(name)))
 
     def nets(self) -> list[Net]:
         """All net resources, in document order."""
@@ -321,10 +335,12 @@ class Configuration:
         rctls = [e for e in self.root.elements("rctl") if e.get("name") == alias.rctl]
         if not rctls:
             return None
-        values = [value for rctl in rctls for value in rctl.elements("rctl-value")]
+        # Whatever stands in the resource control is taken for a value.
+        values = [value for rctl in rctls for value in rctl.children if isinstance(value, Element)]
         if (
             len(rctls) != 1
             or len(values) != 1
+            or not values[0].attributes.keys() >= _RCTL_VALUE
             or values[0].get("priv") != _PRIVILEGED
             or values[0].get("action") != alias.action
         ):
@@ -402,6 +418,21 @@ def properties_of(resource: ResourceType, element: Element) -> dict[str, str]:
     }
 
 
-def items_of(element: Element) -> Iterator[Element]:
-    """Elements for the values of a resource's list property."""
-    return (child for child in element.children if isinstance(child, Element))
+def valid_rctl_value(value: Element) -> bool:
+    """A zone's resource control can have that value; see rctlblk_set_value(3C)."""
+    limit = value.get("limit")
+    return (
+        value.attributes.keys() >= _RCTL_VALUE
+        and value.get("priv") == _PRIVILEGED
+        and value.get("action") in ("none", "deny")
+        and not limit.startswith("-")
+        and not strtoull(limit, 0)[1]
+    )
+
+
+def items_of(element: Element) -> list[Element]:
+    """Elements for the values of a resource's list property, up to the first that cannot be one."""
+    children = [child for child in element.children if isinstance(child, Element)]
+    if element.tag == "rctl":
+        return list(takewhile(valid_rctl_value, children))
+    return list(takewhile(lambda child: "name" in child.attributes, children))

@@ -11,6 +11,7 @@ from illumos_lab.zonecfg.model import (
     RESOURCES,
     Configuration,
     IncompatibleRctlError,
+    items_of,
     properties_of,
 )
 from illumos_lab.zonecfg.values import bytes_to_size, strtoull
@@ -28,6 +29,7 @@ _INFO_RESOURCES = (
     "rctl", "security-flags",
 )  # fmt: skip
 _HOSTID_LENGTH = 10
+_AUTOBOOT_LENGTH = 5
 _SIZED = ("max-shm-memory", "physical", "swap", "locked")
 _INFO_RESOURCES_OF_GLOBAL = ("dedicated-cpu", "capped-cpu", "capped-memory", "rctl", "security-flags")
 _SHOWN = {
@@ -54,7 +56,10 @@ _FORK_NET_EXPORTED = (
 def info(session: Editor, command: Command) -> None:
     """Carry out ``info`` in the global scope."""
     if command.property is not None:
-        _info_property(session, command.property)
+        if session.is_global and command.property not in ("pool", *session.dialect.aliases):
+            session.say(f"{command.property} is not a valid property for the global zone.")
+        else:
+            _info_property(session, command.property)
         return
     if command.resource is not None:
         _info_resource(session, command)
@@ -72,9 +77,6 @@ def _info_property(session: Session, name: str) -> None:
     if name in session.dialect.aliases:
         session.run.out(_alias_line(configuration, name, ""))
         return
-    if session.is_global and name not in _GLOBAL_ZONE_PROPERTIES:
-        session.say(f"{name} is not a valid property for the global zone.")
-        return
     match name:
         case "brand":
             value = session.store.brand_of(configuration)
@@ -83,8 +85,9 @@ def _info_property(session: Session, name: str) -> None:
             if value not in ("shared", "exclusive"):
                 session.error(f"{session.zone}: Invalid argument")
                 return
-        case "autoboot":
-            value = "true" if configuration.autoboot else "false"
+        case "zonename" | "zonepath" if not configuration.has(name):
+            session.run.out(f"{name} not specified\n")
+            return
         case "uuid":
             value = configuration.uuid
         case _:
@@ -101,6 +104,10 @@ def _unreadable(name: str, value: str) -> str | None:
     if name in _LIMITED and len(value) > DEFAULT_LIMIT_LENGTH:
         return "Arg list too long"
     match name:
+        case "autoboot" if len(value) > _AUTOBOOT_LENGTH:
+            return "Arg list too long"
+        case "autoboot" if value not in ("true", "false"):
+            return "Bad document property"
         case "hostid" if len(value) > _HOSTID_LENGTH:
             return "Arg list too long"
         case "hostid" if value and not values.valid_hostid(value):
@@ -136,7 +143,7 @@ def _all(session: Session, resource: str) -> list[Element | None]:
             return [None] if configuration.has_memory_cap(forked) else []
         case "security-flags":
             return [e for e in [configuration.single("security-flags")] if e is not None]
-    return [*configuration.resources(resource)]
+    return [*configuration.readable(resource)]
 
 
 def _info_resource(session: Editor, command: Command) -> None:
@@ -185,8 +192,7 @@ def _resource_block(session: Session, resource: str, element: Element | None) ->
     if resource == "dedicated-cpu":
         cpus = session.current.dedicated_cpu()
         return _dedicated_block(cpus["ncpus"], cpus.get("importance", ""))
-    items = [child for child in element.children if isinstance(child, Element)]
-    return _block(session, resource, properties_of(RESOURCES[resource], element), items)
+    return _block(session, resource, properties_of(RESOURCES[resource], element), items_of(element))
 
 
 def _dedicated_block(ncpus: str, importance: str) -> str:
@@ -261,7 +267,7 @@ def _export_properties(session: Session) -> list[str]:
     found = {
         "zonepath": configuration.zonepath,
         "brand": session.store.saved_brand(session.zone),
-        "autoboot": "true" if configuration.autoboot else "false",
+        "autoboot": configuration.get("autoboot"),
         "bootargs": configuration.get("bootargs"),
         "pool": configuration.get("pool"),
         "limitpriv": configuration.get("limitpriv"),
@@ -287,7 +293,7 @@ def _export_resource(session: Session, resource: str, element: Element) -> list[
         for name in (_FORK_NET_EXPORTED if forked_net else _SHOWN[resource])
         if name in properties
     ]
-    for item in (child for child in element.children if isinstance(child, Element)):
+    for item in items_of(element):
         match resource:
             case "fs":
                 option = item.get("name")

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from illumos_lab.zonecfg import admins, usage, values
 from illumos_lab.zonecfg.grammar import Command, Complex, Value
 from illumos_lab.zonecfg.lookup import LookupFailure, Table, find, locate
-from illumos_lab.zonecfg.model import RESOURCES, IncompatibleRctlError, build, items_of, rctl_value
+from illumos_lab.zonecfg.model import (
+    RESOURCES,
+    IncompatibleRctlError,
+    build,
+    items_of,
+    rctl_value,
+    valid_rctl_value,
+)
 from illumos_lab.zonecfg.xmlfile import Element
 
 if TYPE_CHECKING:
@@ -83,7 +90,7 @@ class Scope:
         self._clearable = _FORK_CLEARABLE if forked else _CLEARABLE
         if selected is not None and resource in self._lists:
             try:
-                self.items = list(items_of(locate(session.current, resource, selected)))
+                self.items = items_of(locate(session.current, resource, selected))
             except LookupFailure:
                 # The search took properties from the command that the resource does not have; see lookup.
                 self.items = []
@@ -239,15 +246,11 @@ class Scope:
             self._session.say(f"{piece} not specified")
         if missing:
             return
-        if (
-            found["priv"] != "privileged"
-            or found["action"] not in ("none", "deny")
-            or found["limit"].startswith("-")
-            or values.strtoull(found["limit"], 0)[1]
-        ):
+        item = rctl_value(found["priv"], found["limit"], found["action"])
+        if not valid_rctl_value(item):
             self._session.say("Invalid rctl value specification")
             return
-        self.items.append(rctl_value(found["priv"], found["limit"], found["action"]))
+        self.items.append(item)
 
     def _add_free_property(self, name: str, pieces: Complex) -> None:
         found = dict(pieces)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from illumos_lab.zonecfg.scope import Scope
 
 NO_ZONE = "No such zone configured"
+INVALID_DOCUMENT = "Invalid document"
 NO_RESOURCE_TYPE = "No such resource type"
 NO_PROPERTY_TYPE = "No such property type"
 
@@ -325,7 +326,7 @@ class Session:
                 self._say_how_to_begin()
             return False
         except InvalidDocumentError as error:
-            self._load_failed("Invalid document", expected)
+            self._load_failed(INVALID_DOCUMENT, expected)
             if error.document is not None:
                 # It has been read all the same, and further commands do not look at that again.
                 self.configuration = Configuration(error.document)
@@ -342,6 +343,21 @@ class Session:
             )
             self.unsaved = True
         return True
+
+    def _load_again(self, name: str) -> str | None:
+        """Read the configuration of `name` anew; why it cannot be used, if so."""
+        try:
+            self.configuration = self.store.load(name)
+        except NoSuchZoneError:
+            self.configuration = None
+            problem = NO_ZONE
+        except InvalidDocumentError as error:
+            self.configuration = None if error.document is None else Configuration(error.document)
+            problem = INVALID_DOCUMENT
+        else:
+            return None
+        self._loaded_once = False
+        return problem
 
     def _say_how_to_begin(self) -> None:
         self.run.out("Use 'create' to begin configuring a new zone.\n")

@@ -30,6 +30,10 @@ class ZoneNameError(Exception):
     """No zone may have that name."""
 
 
+class NoFileError(Exception):
+    """The file of a configuration that has been saved before is gone."""
+
+
 class ZoneInUseError(Exception):
     """Another zone has that name."""
 
@@ -179,15 +183,17 @@ class Store:
             old_name: name that it had before; its file goes when the zone has been renamed.
 
         Raises:
+            NoFileError: it is neither new nor renamed, and has no file under its name.
             IndexUpdateError: the index cannot be changed; nothing has been saved.
         """
         name = configuration.name
+        if not configuration.is_new and name == old_name and not self.path(name).exists():
+            raise NoFileError(name)
         zonepath = configuration.zonepath
         if self._prefix:
             configuration.root.attributes["zonepath"] = zonepath.removeprefix(self._prefix)
         try:
-            if name != "global":
-                self._update_index(configuration, old_name)
+            self._update_index(configuration, old_name)
             save(self.path(name), configuration.document)
         finally:
             if self._prefix:
@@ -198,6 +204,8 @@ class Store:
 
     def _update_index(self, configuration: Configuration, old_name: str) -> None:
         zonepath = configuration.zonepath
+        if configuration.name == "global" and (not configuration.is_new or self.exists("global")):
+            return
         if configuration.is_new:
             if self._host.profile.list_has_debug_id:
                 configuration.root.attributes["debugid"] = str(self._take_debug_id())
@@ -264,6 +272,7 @@ class Store:
 
 __all__ = [
     "IndexUpdateError",
+    "NoFileError",
     "NoSuchZoneError",
     "Store",
     "ZoneInUseError",

@@ -11,7 +11,7 @@ from illumos_lab.zonecfg.editing import BAD_ZONE_STATE, Editor
 from illumos_lab.zonecfg.grammar import Command
 from illumos_lab.zonecfg.index import IndexUpdateError
 from illumos_lab.zonecfg.model import Configuration
-from illumos_lab.zonecfg.session import NO_ZONE, ImmediateExit, absolute
+from illumos_lab.zonecfg.session import INVALID_DOCUMENT, NO_ZONE, ImmediateExit, absolute
 from illumos_lab.zonecfg.store import NoSuchZoneError, ZoneStateError
 from illumos_lab.zonecfg.verify import verify
 from illumos_lab.zonecfg.xmlfile import InvalidDocumentError
@@ -99,7 +99,7 @@ class Zonecfg(Editor):
                 self.error(f"{template}: {NO_ZONE}")
                 return
             except InvalidDocumentError:
-                self.error(f"{template}: Invalid document")
+                self.error(f"{template}: {INVALID_DOCUMENT}")
                 return
             self.configuration = Configuration.from_template(document, self.zone)
         if self.dialect.smartos:
@@ -174,15 +174,9 @@ class Zonecfg(Editor):
         if force and self.configuration is None and self._interactive:
             self._say_how_to_begin()
         if self._loaded_once:
-            self._reload()
-
-    def _reload(self) -> None:
-        """Read the configuration anew after the zone has been deleted, or should have been."""
-        try:
-            self.configuration = self.store.load(self.zone)
-        except NoSuchZoneError:
-            self.configuration = None
-            self._loaded_once = False
+            problem = self._load_again(self.zone)
+            if problem not in (None, NO_ZONE):
+                self.error(f"{self.zone}: {problem}")
 
     def _revert(self, command: Command) -> None:
         options = self._options(command, "F")
@@ -204,12 +198,11 @@ class Zonecfg(Editor):
                 raise ImmediateExit(1)
             if not answer:
                 return
-        try:
-            self.configuration = self.store.load(self._saved_name)
-        except NoSuchZoneError:
-            self.configuration = None
-            self._loaded_once = False
+        problem = self._load_again(self._saved_name)
+        if problem == NO_ZONE:
             self.error(f"{self._saved_name}: no such saved zone to revert to.")
+        elif problem is not None:
+            self.error(f"{self.zone}: {problem}")
         # What is read is saved once more at the end.
         self.zone = self._saved_name
 

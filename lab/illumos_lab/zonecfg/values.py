@@ -233,9 +233,7 @@ def _is_integer(text: str) -> bool:
 
 def dataset_name(name: str) -> bool:
     """A name that a ZFS dataset can have; see zfs(8)."""
-    return len(name) < 256 and all(
-        re.fullmatch(r"[A-Za-z0-9_.: %-]+", part) and part not in (".", "..") for part in name.split("/")
-    )
+    return len(name) < 256 and all(re.fullmatch(r"[A-Za-z0-9_.: %-]+", part) for part in name.split("/"))
 
 
 def security_flags(value: str) -> frozenset[str] | None:

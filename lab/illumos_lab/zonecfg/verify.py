@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from illumos_lab.zonecfg import admins, values
-from illumos_lab.zonecfg.index import IndexUpdateError
-from illumos_lab.zonecfg.model import ALIASES, RESOURCES, properties_of
+from illumos_lab.zonecfg.model import ALIASES, RESOURCES, items_of, properties_of
 from illumos_lab.zonecfg.privileges import privilege_problem
 from illumos_lab.zonecfg.scope import check_auths, check_physical, check_security_flags
+from illumos_lab.zonecfg.store import IndexUpdateError, NoFileError
 
 if TYPE_CHECKING:
     from illumos_lab.zonecfg.session import Session
@@ -55,7 +55,8 @@ class _Check:
 
     def _zonepath(self) -> None:
         if not self.configuration.zonepath and not self.session.is_global:
-            self.problem("zonepath cannot be empty.", REQD_RESOURCE_MISSING)
+            fault = "cannot be empty." if self.configuration.has("zonepath") else "not specified"
+            self.problem(f"zonepath {fault}", REQD_RESOURCE_MISSING)
 
     def _brand(self) -> None:
         session = self.session
@@ -91,7 +92,7 @@ class _Check:
 
     def _required(self, resource: str) -> list[dict[str, str]]:
         kind = RESOURCES[resource]
-        found = [properties_of(kind, e) for e in self.configuration.resources(resource)]
+        found = [properties_of(kind, e) for e in self.configuration.readable(resource)]
         for properties in found:
             for name in kind.required:
                 if not properties.get(name):
@@ -105,7 +106,7 @@ class _Check:
         exclusive = self.configuration.exclusive_ip
         has_address: dict[str, bool] = {}
         has_router: dict[str, bool] = {}
-        for net in [properties_of(RESOURCES["net"], e) for e in self.configuration.resources("net")]:
+        for net in [properties_of(RESOURCES["net"], e) for e in self.configuration.readable("net")]:
             physical = net.get("physical", "")
             if not physical:
                 self.problem("net: physical not specified", REQD_PROPERTY_MISSING)
@@ -132,10 +133,10 @@ class _Check:
                 self.first = INVALID
 
     def _rctl(self) -> None:
-        for element in self.configuration.resources("rctl"):
+        for element in self.configuration.readable("rctl"):
             if not element.get("name"):
                 self.problem("rctl: name not specified", REQD_PROPERTY_MISSING)
-            if not any(True for _ in element.elements("rctl-value")):
+            if not items_of(element):
                 self.problem("rctl: no value specified", REQD_PROPERTY_MISSING)
 
     def _cpu(self) -> None:
@@ -162,7 +163,7 @@ class _Check:
                 self.problem("dataset: name invalid", BAD_PROPERTY)
 
     def _admin(self) -> None:
-        for element in self.configuration.resources("admin"):
+        for element in self.configuration.readable("admin"):
             user, auths = element.get("user"), element.get("auths")
             if not user:
                 self.problem("admin: user not specified", REQD_PROPERTY_MISSING)
@@ -205,8 +206,14 @@ def verify(session: Session, save: bool) -> None:
 
 
 def _save(session: Session) -> str | None:
+    if not session.current.has("zonename"):
+        return BAD_PROPERTY
+    # What the file calls the zone counts, whatever the file's own name is.
+    renamed = session.zone != session.saved_name
     try:
-        session.store.save(session.current, session.saved_name)
+        session.store.save(session.current, session.saved_name if renamed else session.current.name)
+    except NoFileError:
+        return "Miscellaneous file system error"
     except IndexUpdateError:
         return "Problem updating index file"
     except OSError:
