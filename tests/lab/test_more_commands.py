@@ -320,16 +320,19 @@ def test_a_zone_moves(host: Any) -> None:
 def test_zones_below_another_root(tmp_path: Path) -> None:
     host = zone_host(tmp_path)
     (host.path("global", "/a/etc/zones")).mkdir(parents=True)
-    for name in ("SUNWblank", "SUNWdefault"):
-        (host.path("global", f"/a/etc/zones/{name}.xml")).write_text(
-            host.path("global", f"/etc/zones/{name}.xml").read_text()
+    for name in ("SUNWblank.xml", "SUNWdefault.xml"):
+        (host.path("global", f"/a/etc/zones/{name}")).write_text(
+            host.path("global", f"/etc/zones/{name}").read_text()
         )
     other = ("-R", "/a", "-z", "z1")
-    assert host.run("zonecfg", *other, "create -b; set zonepath=/a/zones/z1; set brand=lipkg") == (
-        0,
+    create = "create -b; set zonepath=/a/zones/z1; set brand=lipkg"
+    assert host.run("zonecfg", *other, create) == (
+        1,
         "",
-        "",
-    )
+        "z1: Problem updating index file\nConfiguration not saved.\n",
+    ), "that root has no index"
+    (host.path("global", "/a/etc/zones/index")).touch()
+    assert host.run("zonecfg", *other, create) == (0, "", "")
     assert host.zones.names() == []
     assert "z1:configured:/zones/z1:" in host.path("global", "/a/etc/zones/index").read_text()
     assert "set zonepath=/a/zones/z1\n" in host.run("zonecfg", *other, "export").stdout
