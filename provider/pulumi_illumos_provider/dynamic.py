@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import hashlib
+import itertools
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Mapping
@@ -33,7 +34,7 @@ from pulumi_illumos_provider.engine.checking import check_inputs
 from pulumi_illumos_provider.engine.connecting import connect
 from pulumi_illumos_provider.engine.failing import PartialFailure, describe
 from pulumi_illumos_provider.engine.operations import AnyKind, Operations
-from pulumi_illumos_provider.engine.properties import COMPUTED, Bag, decode, encode
+from pulumi_illumos_provider.engine.properties import COMPUTED, Bag, carry, decode, encode
 from pulumi_illumos_provider.errors import Failure, ProviderError
 from pulumi_illumos_provider.model.base import Properties
 from pulumi_illumos_provider.resources import KINDS
@@ -74,9 +75,9 @@ class Provider(dynamic.ResourceProvider):
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
         """Validate inputs and connection, all failures at once; add the automatic name."""
-        connection, own = _split(news)
+        connection, own = self._split(news)
         checked = check_inputs(
-            KINDS[self.token],
+            self._kind,
             own,
             old_name=_olds.get("name"),
             resource_name=str(news.get(OWNER, "")).rsplit("::", 1)[-1],
@@ -95,13 +96,12 @@ class Provider(dynamic.ResourceProvider):
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> dynamic.DiffResult:
         """Compare meaning. Another connection to the same host is remembered, and changes nothing else."""
-        connection, own = _split(_news)
+        connection, own = self._split(_news)
         host = None
         if connection is not None:
             settings = config.check_config(connection).configuration
             host = settings.host if settings else None
-        kind = KINDS[self.token]
-        found = Operations(None, host).diff(kind, _split(_olds)[1], own)
+        found = Operations(None, host).diff(self._kind, self._split(_olds)[1], own)
         return dynamic.DiffResult(
             changes=bool(found.properties) or _olds.get(CONNECTION) != _news.get(CONNECTION),
             replaces=[change.property for change in found.properties if change.replace],
@@ -111,48 +111,88 @@ class Provider(dynamic.ResourceProvider):
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
         """Make the object, or finish making it."""
-        made = _run(self._create(props), props)
-        return dynamic.CreateResult(str(made[0]), made[1])
+        id, outputs = self._run(self._create(props), props)
+        return dynamic.CreateResult(str(id), outputs)
 
     def read(self, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
         """Read the object back; an empty id when it is gone."""
-        found = _run(self._read(id_, props), props)
+        found = self._run(self._read(id_, props), props)
         if found is None:
             return dynamic.ReadResult("", {})
         return dynamic.ReadResult(id_, found)
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> dynamic.UpdateResult:
         """Change the object in place."""
-        return dynamic.UpdateResult(_run(self._update(_id, _olds, _news), _news))
+        return dynamic.UpdateResult(self._run(self._update(_id, _olds, _news), _news, _olds))
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Remove the object; one that is gone is a success."""
-        _run(self._delete(_id, _props), _props)
+        self._run(self._delete(_id, _props), _props)
+
+    @property
+    def _kind(self) -> AnyKind:
+        return KINDS[self.token]
 
     async def _create(self, props: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-        connection, own = _split(props)
-        operations, kind = _operations(connection), KINDS[self.token]
+        connection, own = self._split(props)
+        operations = _operations(connection)
         try:
-            made = await operations.create(kind, own, _owner(props), listener=_STDERR)
+            made = await operations.create(self._kind, own, _owner(props), listener=_STDERR)
         except PartialFailure as failure:
-            raise ProviderError(await _clear_away(operations, kind, failure)) from None
+            raise ProviderError(await _clear_away(operations, self._kind, failure)) from None
         return made.id, _kept(made.outputs, props)
 
     async def _read(self, id: str, props: dict[str, Any]) -> dict[str, Any] | None:
-        connection, own = _split(props)
-        found = await _operations(connection).read(KINDS[self.token], id, inputs=own)
+        connection, own = self._split(props)
+        found = await _operations(connection).read(self._kind, id, inputs=own)
         return None if found is None else _kept(found.outputs, props)
 
     async def _update(self, id: str, olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
-        connection, own = _split(news)
+        connection, own = self._split(news)
         made = await _operations(connection).update(
-            KINDS[self.token], id, _split(olds)[1], own, _owner(news), listener=_STDERR
+            self._kind, id, self._split(olds)[1], own, _owner(news), listener=_STDERR
         )
         return _kept(made.outputs, news)
 
     async def _delete(self, id: str, props: dict[str, Any]) -> None:
-        connection, own = _split(props)
-        await _operations(connection).delete(KINDS[self.token], id, own, listener=_STDERR)
+        connection, own = self._split(props)
+        await _operations(connection).delete(self._kind, id, own, listener=_STDERR)
+
+    def _split(self, props: Mapping[str, Any]) -> tuple[Bag | None, Bag]:
+        """The connection's settings, None while they are not known as a whole; and the rest.
+
+        Pulumi hands secrets over in the clear: what the models declare secret is marked anew.
+        """
+        bag = decode(carry(encode(_without_unknowns(props)), secret=shapes.secret_paths(self._kind.inputs)))
+        settings = bag.known.pop(CONNECTION, {})
+        inside = frozenset(
+            path.removeprefix(f"{CONNECTION}.") for path in bag.unknown if path.startswith(f"{CONNECTION}.")
+        )
+        whole = CONNECTION not in bag.unknown
+        connection = decode(encode(settings, config.SECRET))
+        known = {name: value for name, value in bag.known.items() if not name.startswith("__")}
+        unknown = frozenset(path for path in bag.unknown if not path.startswith(CONNECTION))
+        return (
+            connection.narrowed(connection.known, inside) if whole else None,
+            bag.narrowed(known, unknown),
+        )
+
+    def _run(self, work: Coroutine[Any, Any, _T], *props: Mapping[str, Any]) -> _T:
+        """Run an operation to its end.
+
+        Args:
+            props: what may hold secrets.
+
+        Raises:
+            Failed: with one clean message.
+        """
+        try:
+            return asyncio.run_coroutine_threadsafe(work, _loop().loop).result()
+        except Exception as error:
+            text = describe(error)
+            for bag in itertools.chain.from_iterable(map(self._split, props)):
+                text = text if bag is None else bag.redact(text)
+        raise Failed(text)
 
 
 class _Resource(dynamic.Resource):
@@ -191,9 +231,7 @@ class _Resource(dynamic.Resource):
                 hint = f"; did you mean {close[0]}?" if close else ""
                 raise TypeError(f"{type(self).__name__} has no property {name!r}{hint}")
         props: dict[str, Any] = dict.fromkeys(kind.outputs.model_fields)
-        for name, value in properties.items():
-            secret = name in kind.inputs.model_fields and kind.inputs.metadata(name).get("secret")
-            props[name] = pulumi.Output.secret(value) if secret and value is not None else value
+        props |= _sealed(properties, kind.inputs)
         props[OWNER] = (
             f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::"
             f"pulumi-python:{self._resource_type_name}::{resource_name}"
@@ -302,21 +340,26 @@ _NAMES: Final[dict[str, dict[str, str]]] = {}
 # Properties --------------------------------------------------------------------------------------
 
 
-def _split(props: Mapping[str, Any]) -> tuple[Bag | None, Bag]:
-    """The connection's settings, None while they are not known as a whole; and the rest."""
-    bag = decode(encode(_without_unknowns(props)))
-    settings = bag.known.pop(CONNECTION, {})
-    inside = frozenset(
-        path.removeprefix(f"{CONNECTION}.") for path in bag.unknown if path.startswith(f"{CONNECTION}.")
-    )
-    whole = CONNECTION not in bag.unknown
-    connection = decode(encode(settings, config.SECRET))
-    known = {name: value for name, value in bag.known.items() if not name.startswith("__")}
-    unknown = frozenset(path for path in bag.unknown if not path.startswith(CONNECTION))
-    return (
-        connection.narrowed(connection.known, inside) if whole else None,
-        bag.narrowed(known, unknown),
-    )
+def _sealed(value: Any, model: type[Properties]) -> Any:
+    """A value in which everything is marked as secret that the model declares so, at any depth."""
+    if isinstance(value, pulumi.Output):
+        return value.apply(lambda known: _sealed(known, model))
+    if isinstance(value, list | tuple):
+        return [_sealed(item, model) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _sealed_property(name, item, model) for name, item in value.items()}
+    return value
+
+
+def _sealed_property(name: str, value: Any, model: type[Properties]) -> Any:
+    fields = (field for field in model.model_fields if name in (field, model.property_name(field)))
+    field = next(fields, None)
+    if field is None or value is None:
+        return value
+    if model.metadata(field).get("secret"):
+        return pulumi.Output.secret(value)
+    inner = shapes.nested(shapes.annotation(model, field))
+    return value if inner is None else _sealed(value, inner)
 
 
 def _without_unknowns(value: Any) -> Any:
@@ -376,22 +419,6 @@ def _loop() -> _Loop:
         if not _LOOPS:
             _LOOPS.append(_Loop())
         return _LOOPS[0]
-
-
-def _run(work: Coroutine[Any, Any, _T], props: Mapping[str, Any]) -> _T:
-    """Run an operation to its end.
-
-    Raises:
-        Failed: with one clean message.
-    """
-    try:
-        return asyncio.run_coroutine_threadsafe(work, _loop().loop).result()
-    except Exception as error:
-        connection, own = _split(props)
-        text = own.redact(describe(error))
-        if connection is not None:
-            text = connection.redact(text)
-    raise Failed(text)
 
 
 def _operations(connection: Bag | None) -> Operations:

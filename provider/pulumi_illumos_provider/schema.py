@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Final, Protocol, get_args, get_origin
+from typing import Any, Final, get_args, get_origin
 
 from pydantic import TypeAdapter, WithJsonSchema
 
@@ -22,6 +22,7 @@ from pulumi_illumos_provider.components.component import Component
 from pulumi_illumos_provider.engine import config, shapes
 from pulumi_illumos_provider.model import common
 from pulumi_illumos_provider.model.base import Change, Inputs, Outputs, Properties
+from pulumi_illumos_provider.model.examples import Example
 from pulumi_illumos_provider.resources import KINDS
 from pulumi_illumos_provider.resources.kind import Kind
 
@@ -84,19 +85,6 @@ _LANGUAGES: Final[Mapping[str, Any]] = {
 }
 
 _FENCES: Final = ("typescript", "python", "go", "csharp", "java", "yaml")
-
-
-class Example(Protocol):
-    """A program that a resource's page shows; a model lists them in ``EXAMPLES``.
-
-    Attributes:
-        title: what it shows.
-        code: the program in each language, by the name of its fence: typescript, python, go, csharp,
-            java, yaml.
-    """
-
-    title: str
-    code: Mapping[str, str]
 
 
 class SchemaError(Exception):
@@ -280,6 +268,7 @@ def _page(inputs: type[Properties], *more: str) -> str:
 
 
 def _examples(examples: Iterable[Example]) -> list[str]:
+    """The programs that a model lists in ``EXAMPLES``, in the form of the registry."""
     blocks = []
     for example in examples:
         fences = [

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from illumos_lab.testing import Lab
-from pulumi_illumos_provider.illumos import haproxy
+from pulumi_illumos_provider.illumos import haproxy, haproxy_service
 from pulumi_illumos_provider.illumos.distribution import OMNIOS, TRIBBLIX, Distribution, Haproxy
 from pulumi_illumos_provider.illumos.haproxy import Health, Ingress, Server, Tls
 from tests.lab.certificates import server_certificate
@@ -82,15 +82,15 @@ class Router:
 
     def put(self, name, ingress, pem=""):
         text = haproxy.fragment(name, ingress, f"urn:{name}")
-        done = self.carry_out(haproxy.put(self.package, "gw", self.root, name, text, pem))
+        done = self.carry_out(haproxy_service.put(self.package, "gw", self.root, name, text, pem))
         if done.status == 0:
-            held = haproxy.in_force(self.package, "gw", self.root, name, text, pem)
+            held = haproxy_service.in_force(self.package, "gw", self.root, name, text, pem)
             self.carry_out(held).check()
         return done
 
     def remove(self, name):
-        self.carry_out(haproxy.remove(self.package, "gw", self.root, name)).check()
-        self.carry_out(haproxy.absent(self.package, "gw", self.root, name)).check()
+        self.carry_out(haproxy_service.remove(self.package, "gw", self.root, name)).check()
+        self.carry_out(haproxy_service.absent(self.package, "gw", self.root, name)).check()
 
     def state(self):
         return self.run(f"svcs -z gw -H -o state {self.package.fmri}").stdout.strip()
@@ -140,10 +140,10 @@ def build(lab: Lab, own: Distribution) -> Router:
         router.run(command).check()
     up = "svcs -z gw -H -o state multi-user-server"
     eventually(lambda: router.run(up).stdout.strip() == "online")
-    assert router.carry_out(haproxy.installed("gw", router.package)).status != 0
+    assert router.carry_out(haproxy_service.installed("gw", router.package)).status != 0
     install = own.install_package(router.package.package)
-    router.carry_out(haproxy.install("gw", router.package, install)).check()
-    router.carry_out(haproxy.installed("gw", router.package)).check()
+    router.carry_out(haproxy_service.install("gw", router.package, install)).check()
+    router.carry_out(haproxy_service.installed("gw", router.package)).check()
     return router
 
 
@@ -190,11 +190,11 @@ def test_two_programs_come_and_go_at_the_same_time(router):
         for _ in range(4):
             name = f"{letter}{chance.randrange(2)}"
             if name in has and chance.random() < 0.5:
-                command = haproxy.remove(router.package, "gw", router.root, name)
+                command = haproxy_service.remove(router.package, "gw", router.root, name)
                 has.remove(name)
             else:
                 text = haproxy.fragment(name, ingress(f"{name}.example.org"), f"urn:{name}")
-                command = haproxy.put(router.package, "gw", router.root, name, text)
+                command = haproxy_service.put(router.package, "gw", router.root, name, text)
                 has.add(name)
             router.lab.host.ssh(shlex.join(command.argv), input=command.stdin or "").check()
         return has
@@ -283,7 +283,7 @@ def test_a_change_that_is_cut_off_is_finished_by_the_next_one(router):
     chance = random.Random(1)
     for number in range(2):
         text = haproxy.fragment("a", ingress(f"a{number}.example.org"), "urn:a")
-        command = haproxy.put(router.package, "gw", router.root, "a", text)
+        command = haproxy_service.put(router.package, "gw", router.root, "a", text)
         cut = f"{shlex.join(command.argv)} <&3 & sleep {chance.uniform(0.1, 1)}"
         router.run(f"exec 3<&0; {cut}; kill -KILL $! 2>/dev/null; wait", command.stdin)
         assert router.put("b", ingress(f"b{number}.example.org")).status == 0
@@ -355,7 +355,7 @@ def test_a_service_in_maintenance_is_put_right(tribblix):
     router.run(f"svcadm -z gw refresh {router.package.fmri}").check()
     eventually(lambda: router.state() == "maintenance")
     text = haproxy.fragment("a", ingress("a.example.org"), "urn:a")
-    held = haproxy.in_force(router.package, "gw", router.root, "a", text)
+    held = haproxy_service.in_force(router.package, "gw", router.root, "a", text)
     assert router.carry_out(held).status != 0
     assert router.put("a", ingress("a.example.org")).status == 0
     assert router.state() == "online"
@@ -365,6 +365,8 @@ def test_a_service_in_maintenance_is_put_right(tribblix):
 
 def test_a_package_manager_that_did_nothing_is_not_believed(router):
     wrong = replace(router.package, program="/opt/ooce/sbin/nothing")
-    done = router.carry_out(haproxy.install("gw", wrong, OMNIOS.install_package(router.package.package)))
+    done = router.carry_out(
+        haproxy_service.install("gw", wrong, OMNIOS.install_package(router.package.package))
+    )
     assert done.status == 1
     assert f"package {router.package.package} was installed, and yet there is no" in done.stderr

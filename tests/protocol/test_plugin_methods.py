@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import grpc
 import pytest
@@ -10,8 +11,9 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2
 
 from pulumi_illumos_provider import __version__
+from pulumi_illumos_provider.plan import Probes, Results
 
-from .conftest import FakeEngine, Provider, failure, struct, unfinished, urn
+from .conftest import FakeEngine, Provider, failure, secret, struct, unfinished, urn
 
 EMPTY = empty_pb2.Empty()
 
@@ -94,6 +96,19 @@ async def test_a_fault_of_the_provider_is_one_line_without_values(ready: Provide
     assert text.startswith("internal error: KeyError in toy.py:")
     assert "please report it" in text
     assert "hunter2" not in text
+
+
+async def test_what_is_logged_of_a_fault_has_a_place_and_no_secrets(
+    ready: Provider, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def read(host: str | None, probes: Probes) -> Results:
+        raise RuntimeError("opensesame is not understood")
+
+    monkeypatch.setattr(ready.hosts, "read", read)
+    with caplog.at_level(logging.DEBUG, "pulumi_illumos_provider"), pytest.raises(grpc.aio.AioRpcError):
+        await ready.create({"name": "box0", "token": secret("opensesame")})
+    assert "RuntimeError: [secret] is not understood" in caplog.text
+    assert "opensesame" not in caplog.text
 
 
 async def test_progress_goes_to_the_engines_log_as_passing_messages(ready: Provider) -> None:

@@ -199,6 +199,17 @@ async def test_errors_do_not_show_secrets(ready: Provider) -> None:
     assert "bad token [secret]" in failure(caught)[1]
 
 
+async def test_reasons_do_not_show_former_secrets(ready: Provider) -> None:
+    olds = {"name": "box0", "token": secret("opensesame")}
+    await ready.create(olds)
+    ready.hosts.fail, ready.hosts.leak = "filling", "the token is still opensesame"
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await ready.update(olds, {"name": "box0", "token": secret("closesesame")})
+    (reason,) = unfinished(caught).reasons
+    assert "the token is still [secret]" in reason
+    assert "opensesame" not in failure(caught)[1]
+
+
 async def test_the_programs_timeout_is_honoured(ready: Provider) -> None:
     ready.hosts.hang = "sealing"
     with pytest.raises(grpc.aio.AioRpcError) as caught:

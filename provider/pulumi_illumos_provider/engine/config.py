@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, cast
 
 from pydantic import BeforeValidator
 
+from pulumi_illumos_provider.engine import shapes
 from pulumi_illumos_provider.engine.properties import Bag, top_level
 from pulumi_illumos_provider.errors import Failure
 from pulumi_illumos_provider.host import ConnectionSettings, Elevate
@@ -122,11 +123,7 @@ class Configuration(Properties):
     )
 
 
-SECRET: Final = frozenset(
-    Configuration.property_name(name)
-    for name in Configuration.model_fields
-    if Configuration.metadata(name).get("secret")
-)
+SECRET: Final = shapes.secret_names(Configuration)
 """Names of the settings that are secret whoever writes them."""
 
 

@@ -24,7 +24,7 @@ class StepEvent(Protocol):
 
     @property
     def kind(self) -> str:
-        """``started``, ``skipped`` (it was done already) or ``done``."""
+        """``started``, and later ``done`` or ``failed``; or ``skipped`` alone when it was done already."""
 
     @property
     def step(self) -> Step:
@@ -163,5 +163,12 @@ class Executor:
 
 async def _stop(task: asyncio.Task[None]) -> None:
     """Cancel a task and wait, within limits, for it to end in its own way."""
+    task.add_done_callback(_forget_error)
     task.cancel()
     await asyncio.wait({task}, timeout=STOP_LIMIT)
+
+
+def _forget_error(task: asyncio.Task[None]) -> None:
+    """What a stopped task ends with is told to nobody: asyncio would print it, with whatever is in it."""
+    if not task.cancelled():
+        task.exception()

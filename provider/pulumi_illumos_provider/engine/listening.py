@@ -37,17 +37,22 @@ SILENT: Final = Silent()
 
 
 class Discreet:
-    """A listener that keeps the secrets of a bag."""
+    """A listener that keeps the secrets of bags."""
 
-    def __init__(self, listener: Listener, bag: Bag) -> None:
+    def __init__(self, listener: Listener, *bags: Bag) -> None:
         self._listener = listener
-        self._bag = bag
+        self._bags = bags
 
     def status(self, text: str) -> None:
-        self._listener.status(self._bag.redact(text))
+        self._listener.status(self._redacted(text))
 
     def note(self, text: str) -> None:
-        self._listener.note(self._bag.redact(text))
+        self._listener.note(self._redacted(text))
 
     def warn(self, text: str) -> None:
-        self._listener.warn(self._bag.redact(text))
+        self._listener.warn(self._redacted(text))
+
+    def _redacted(self, text: str) -> str:
+        for bag in self._bags:
+            text = bag.redact(text)
+        return text

@@ -13,7 +13,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 from weakref import WeakValueDictionary
 
 from pydantic import ValidationError
@@ -28,16 +28,15 @@ from pulumi_illumos_provider.engine.foresight import (
     read_state,
 )
 from pulumi_illumos_provider.engine.listening import SILENT, Discreet, Listener
-from pulumi_illumos_provider.engine.properties import COMPUTED, Bag, top_level
+from pulumi_illumos_provider.engine.program import Program
+from pulumi_illumos_provider.engine.properties import COMPUTED, Bag
+from pulumi_illumos_provider.engine.target import Target
 from pulumi_illumos_provider.errors import Failure, ProviderError, Refused
 from pulumi_illumos_provider.illumos.snapshot import Snapshot
 from pulumi_illumos_provider.model.base import Inputs, Outputs, check
-from pulumi_illumos_provider.resources.kind import Claim, Kind, Owner, Plan
+from pulumi_illumos_provider.resources.kind import Kind, Owner, Plan
 
 AnyKind = Kind[Any, Any]
-
-_ATTACHING: Final = frozenset({"address", "router", "nics"})
-"""Inputs that say which router zone a zone is attached to."""
 
 
 @dataclass(frozen=True)
@@ -70,44 +69,6 @@ class Found:
     reasons: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Target:
-    """An object on a host.
-
-    Attributes:
-        noun: what it is: ``router zone``.
-        host: the host as it is written in the id.
-        name: the object's name on it, as its id has it.
-        key: the host as `HostAccess` wants it: None for the provider's own.
-    """
-
-    noun: str
-    host: str
-    name: str
-    key: str | None
-
-    @property
-    def id(self) -> str:
-        """``HOST/NAME``."""
-        return f"{self.host}/{self.name}"
-
-    @property
-    def own_name(self) -> str:
-        """The object's ``name`` property."""
-        return self.name.rsplit("/", 1)[-1]
-
-    def __str__(self) -> str:
-        return f"{self.noun} {self.name} on {self.host}"
-
-
-@dataclass(frozen=True)
-class _Promise:
-    """What a run is going to work on: a resource's type token, and whether it is there already."""
-
-    token: str
-    exists: bool
-
-
 class Operations:
     """The operations on resources of one configured provider.
 
@@ -121,8 +82,7 @@ class Operations:
         self._hosts = hosts
         self._executor = None if hosts is None else Executor(hosts)
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
-        self._promised: dict[str, dict[str, _Promise]] = {}
-        self._claimed: dict[str, list[tuple[Target, Claim]]] = {}
+        self._program = Program()
 
     def interrupt(self) -> None:
         """Start no new step; tell the running ones to stop. Reading back is still allowed."""
@@ -210,7 +170,7 @@ class Operations:
             if not outcome.begun:
                 return error
             if str(lost) != str(error):
-                reasons.append(f"what is on the host could not be read back: {lost}")
+                reasons.append(news.redact(f"what is on the host could not be read back: {lost}"))
             return PartialFailure(target.id, guess, news.known, reasons)
         if state is None:
             # Parts of it may be there all the same; with a record of it, they are found again.
@@ -241,11 +201,11 @@ class Operations:
         listener = Discreet(listener, news)
         outputs = echo(kind, news, self.default_host)
         if news.unknown or self._hosts is None:
-            self._promise(kind, outputs["host"], outputs["name"])
+            self._program.promise(kind, outputs["host"], outputs["name"])
             return Made(None, outputs)
         wanted, target = self._wanted(kind, news)
         with _about(target):
-            self._claim(kind, target, wanted)
+            self._program.claim(target, kind.claims(wanted))
         if not replacing:
             deadline = Deadline(within, f"previewing {target}")
             with _about(target):
@@ -253,58 +213,12 @@ class Operations:
                 try:
                     plan = kind.plan(wanted, now, owner, None)
                 except Refused as refusal:
-                    self._excuse(refusal, target, news, listener)
+                    self._program.excuse(kind, refusal, target, news, listener)
                 else:
                     _warn(listener, plan.warnings)
                     await self._ask(target, plan, listener, deadline)
-        self._promise(kind, target.host, target.name)
+        self._program.promise(kind, target.host, target.name)
         return Made(target.id, outputs)
-
-    def _promise(self, kind: AnyKind, host: Any, name: Any, *, exists: bool = False) -> None:
-        """Remember, for the rest of the preview, that an object will be made, or (it exists) changed."""
-        if isinstance(host, str) and isinstance(name, str):
-            self._promised.setdefault(host, {})[name] = _Promise(kind.token, exists)
-
-    def _claim(self, kind: AnyKind, target: Target, wanted: Inputs) -> None:
-        """Compare what a resource has for itself alone with what the program's others have.
-
-        Raises:
-            Refused: two of them exclude each other.
-        """
-        others = self._claimed.setdefault(target.host, [])
-        others[:] = [(owner, claim) for owner, claim in others if owner != target]
-        own = kind.claims(wanted)
-        for claim in own:
-            for owner, other in others:
-                if claim.conflicts(other):
-                    raise Refused(
-                        f"{claim.what} is claimed by {owner} in the same program: choose another",
-                        claim.property,
-                    )
-        others += [(target, claim) for claim in own]
-
-    def _excuse(self, refusal: Refused, target: Target, news: Bag, listener: Listener) -> None:
-        """Let a refusal pass when it misses what this very run is going to make or change before.
-
-        A program's resources refer to each other: the router that a zone needs, or its new network, is
-        not on the host yet when both are previewed.
-        """
-        promised = self._promised.get(target.host, {})
-        referred = {
-            text.rsplit("/", 1)[-1]
-            for key, value in news.known.items()
-            if key not in ("name", "host")
-            for text in _strings(value)
-        }
-        missed = [name for name in promised if name in referred and _mentions(str(refusal), name)]
-        if any(not promised[name].exists for name in missed):
-            return
-        attaching = top_level(refusal.property) in _ATTACHING
-        routers = [name for name in promised if promised[name].token.endswith(":RouterZone")]
-        waiting = missed or (routers if attaching else [])
-        if not waiting:
-            raise refusal
-        listener.warn(f"cannot be judged before this run's work on {', '.join(waiting)}: {refusal}")
 
     # Read
 
@@ -372,7 +286,7 @@ class Operations:
             PartialFailure: it was not, or not wholly; the state tells what it is now.
             ProviderError: nothing was done, or the host cannot be asked what was.
         """
-        listener = Discreet(listener, news)
+        listener = Discreet(listener, news, olds)
         target = self.parse_id(kind, id)
         wanted = self._wanted_at(kind, news, target)
         deadline = Deadline(within, f"updating {target}")
@@ -409,7 +323,7 @@ class Operations:
         within: float | None = None,
     ) -> Made:
         """What `update` would do, as far as one can tell without doing it."""
-        listener = Discreet(listener, news)
+        listener = Discreet(listener, news, olds)
         target = self.parse_id(kind, id)
         changes = self.diff(kind, olds, news, old_inputs=old_inputs, ignore=ignore)
         outputs = self._changed_outputs(kind, olds, news, changes)
@@ -417,19 +331,19 @@ class Operations:
         if not news.unknown and self._hosts is not None:
             wanted = self._wanted_at(kind, news, target)
             with _about(target):
-                self._claim(kind, target, wanted)
+                self._program.claim(target, kind.claims(wanted))
                 deadline = Deadline(within, f"previewing {target}")
                 now = await self._observe(kind, target, deadline, wanted)
                 try:
                     plan = kind.plan(wanted, now, owner, read_state(kind, olds.known))
                 except Refused as refusal:
-                    self._excuse(refusal, target, news, listener)
+                    self._program.excuse(kind, refusal, target, news, listener)
                 else:
                     warnings = plan.warnings
                     await self._ask(target, plan, listener, deadline)
         _warn(listener, warnings)
         if changes.properties:
-            self._promise(kind, target.host, target.name, exists=True)
+            self._program.promise(kind, target.host, target.name, exists=True)
         reboots = [change.property for change in changes.properties if change.reboot]
         if reboots and not any("reboot" in warning for warning in warnings):
             listener.note(f"{target.noun} {target.name} will be rebooted: {', '.join(reboots)}")
@@ -615,18 +529,3 @@ def _valid(kind: AnyKind, news: Bag) -> Inputs:
 def _warn(listener: Listener, warnings: Iterable[str]) -> None:
     for warning in warnings:
         listener.warn(warning)
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _strings(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _strings(inner)
-
-
-def _mentions(text: str, name: str) -> bool:
-    return re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", text) is not None

@@ -9,61 +9,58 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from typing import Any, Final, NoReturn, TypeVar
 
 import grpc
 import grpc.aio
-from google.protobuf import any_pb2, empty_pb2, struct_pb2
-from google.protobuf.message import Message
-from pulumi.runtime.proto import errors_pb2, plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from pulumi_illumos_provider import __version__
 from pulumi_illumos_provider.components import COMPONENTS
 from pulumi_illumos_provider.components.component import Component
 from pulumi_illumos_provider.engine import config, shapes
-from pulumi_illumos_provider.engine.checking import Naming, check_inputs
-from pulumi_illumos_provider.engine.comparing import Diff
+from pulumi_illumos_provider.engine.aborting import (
+    abort_invalid,
+    abort_unfinished,
+    abort_with,
+    unimplemented,
+)
+from pulumi_illumos_provider.engine.checking import check_inputs
 from pulumi_illumos_provider.engine.constructing import InvalidInputs, construct
 from pulumi_illumos_provider.engine.engine_log import EngineLog
 from pulumi_illumos_provider.engine.execution import HostAccess
 from pulumi_illumos_provider.engine.failing import Interrupted, PartialFailure, describe
+from pulumi_illumos_provider.engine.messages import (
+    CHANGES,
+    diff_response,
+    failures_on_wire,
+    naming,
+    optional,
+    outputs_on_wire,
+    redacted,
+    some_changes,
+    urn_name,
+    urn_type,
+)
 from pulumi_illumos_provider.engine.operations import AnyKind, Operations
 from pulumi_illumos_provider.engine.properties import (
-    Bag,
     carry,
     decode,
     encode,
 )
-from pulumi_illumos_provider.errors import Failure, ProviderError, Refused
-from pulumi_illumos_provider.model.base import Properties
+from pulumi_illumos_provider.errors import ProviderError, Refused
 from pulumi_illumos_provider.resources.kind import Owner
 
 _LOG: Final = logging.getLogger("pulumi_illumos_provider")
-
-_DETAILS: Final = "grpc-status-details-bin"
-"""The trailer in which gRPC carries a ``google.rpc.Status`` with details."""
 
 Connect = Callable[[config.Configuration], HostAccess]
 """Makes the access to hosts from a configuration."""
 
 _Method = TypeVar("_Method", bound=Callable[..., Awaitable[Any]])
-
-_KINDS: Final = {
-    ("add", False): provider_pb2.PropertyDiff.ADD,
-    ("add", True): provider_pb2.PropertyDiff.ADD_REPLACE,
-    ("delete", False): provider_pb2.PropertyDiff.DELETE,
-    ("delete", True): provider_pb2.PropertyDiff.DELETE_REPLACE,
-    ("update", False): provider_pb2.PropertyDiff.UPDATE,
-    ("update", True): provider_pb2.PropertyDiff.UPDATE_REPLACE,
-}
-
-_MODES: Final[Mapping[int, Any]] = {
-    provider_pb2.CheckRequest.AutonamingOptions.PROPOSE: "propose",
-    provider_pb2.CheckRequest.AutonamingOptions.ENFORCE: "enforce",
-    provider_pb2.CheckRequest.AutonamingOptions.DISABLE: "disable",
-}
 
 
 class Busy:
@@ -102,10 +99,10 @@ def _clean(method: _Method) -> _Method:
             try:
                 return await method(self, request, context)
             except PartialFailure as failure:
-                kind = self._kinds.get(request.type or _urn_type(request.urn))
-                await _abort_unfinished(context, request, failure, kind)
+                kind = self._kinds.get(request.type or urn_type(request.urn))
+                await abort_unfinished(context, request, failure, kind)
             except InvalidInputs as invalid:
-                await _abort_invalid(context, invalid)
+                await abort_invalid(context, invalid)
             except Refused as refusal:
                 code, text = grpc.StatusCode.FAILED_PRECONDITION, str(refusal)
             except ProviderError as error:
@@ -113,9 +110,10 @@ def _clean(method: _Method) -> _Method:
             except (grpc.aio.AbortError, asyncio.CancelledError):
                 raise
             except Exception as error:
-                _LOG.debug("%s failed", method.__name__, exc_info=error)
+                told = redacted(request, "".join(traceback.format_exception(error)))
+                _LOG.debug("%s failed: %s", method.__name__, told)
                 code, text = grpc.StatusCode.INTERNAL, describe(error)
-            return await context.abort(code, _redacted(request, text))
+            return await context.abort(code, redacted(request, text))
 
     return guarded  # type: ignore[return-value]
 
@@ -213,7 +211,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         """Validate settings. What the environment gives is looked at, but not put into the state."""
         checked = config.check_config(decode(request.news), self._environment)
         return provider_pb2.CheckResponse(
-            inputs=carry(request.news, secret=config.SECRET), failures=_failures(checked.failures)
+            inputs=carry(request.news, secret=config.SECRET), failures=failures_on_wire(checked.failures)
         )
 
     @_clean
@@ -229,9 +227,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         for name in changed:
             has = name in news.known or name in news.unknown_names
             verb = "update" if (name in olds.known) == has else ("add" if has else "delete")
-            detailed[name] = provider_pb2.PropertyDiff(kind=_KINDS[verb, name in replaces], inputDiff=True)
+            detailed[name] = provider_pb2.PropertyDiff(kind=CHANGES[verb, name in replaces], inputDiff=True)
         return provider_pb2.DiffResponse(
-            changes=_changes(changed),
+            changes=some_changes(changed),
             diffs=changed,
             replaces=replaces,
             detailedDiff=detailed,
@@ -275,14 +273,14 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             kind,
             decode(request.news),
             old_name=old_name,
-            resource_name=request.name or _urn_name(request.urn),
+            resource_name=request.name or urn_name(request.urn),
             seed=request.randomSeed or request.urn.encode(),
-            naming=_naming(request),
+            naming=naming(request),
         )
         more = {} if checked.name is None else {"name": checked.name}
         return provider_pb2.CheckResponse(
-            inputs=carry(request.news, more, _secret_paths(kind.inputs)),
-            failures=_failures(checked.failures),
+            inputs=carry(request.news, more, shapes.secret_paths(kind.inputs)),
+            failures=failures_on_wire(checked.failures),
         )
 
     @_clean
@@ -294,10 +292,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             kind,
             decode(request.olds),
             decode(request.news),
-            old_inputs=_optional(request, "old_inputs"),
+            old_inputs=optional(request, "old_inputs"),
             ignore=request.ignoreChanges,
         )
-        return _diff_response(found)
+        return diff_response(found)
 
     @_clean
     async def Create(
@@ -319,7 +317,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             )
         else:
             made = await self._operations().create(kind, news, owner, listener=listener, within=within)
-        return provider_pb2.CreateResponse(id=made.id or "", properties=_outputs(kind, made.outputs, news))
+        return provider_pb2.CreateResponse(
+            id=made.id or "", properties=outputs_on_wire(kind, made.outputs, news)
+        )
 
     @_clean
     async def Read(self, request: provider_pb2.ReadRequest, context: Any) -> provider_pb2.ReadResponse:
@@ -335,14 +335,14 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         )
         if found is None:
             return provider_pb2.ReadResponse()
-        properties = _outputs(kind, found.outputs, inputs, state)
-        secret = inputs.secret | _declared_secret(kind.inputs)
+        properties = outputs_on_wire(kind, found.outputs, inputs, state)
+        secret = inputs.secret | shapes.secret_names(kind.inputs)
         told = encode(found.inputs, secret)
         if found.reasons:
             unfinished = provider_pb2.ErrorResourceInitFailed(
                 id=found.id, properties=properties, inputs=told, reasons=found.reasons
             )
-            await _abort_with(context, unfinished)
+            await abort_with(context, unfinished)
         return provider_pb2.ReadResponse(id=found.id, properties=properties, inputs=told)
 
     @_clean
@@ -361,7 +361,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
                 olds,
                 news,
                 owner,
-                old_inputs=_optional(request, "old_inputs"),
+                old_inputs=optional(request, "old_inputs"),
                 ignore=request.ignoreChanges,
                 listener=listener,
                 within=within,
@@ -370,7 +370,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             made = await self._operations().update(
                 kind, request.id, olds, news, owner, listener=listener, within=within
             )
-        return provider_pb2.UpdateResponse(properties=_outputs(kind, made.outputs, news, olds))
+        return provider_pb2.UpdateResponse(properties=outputs_on_wire(kind, made.outputs, news, olds))
 
     @_clean
     async def Delete(self, request: provider_pb2.DeleteRequest, context: Any) -> empty_pb2.Empty:
@@ -394,7 +394,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         """Declare the resources that a component is made of."""
         component = self._components.get(request.type)
         if component is None:
-            await _unimplemented(context, f"illumos has no component {request.type!r}")
+            await unimplemented(context, f"illumos has no component {request.type!r}")
         if self._interrupted:
             raise Interrupted(f"{request.name}: the engine has asked to stop")
         return await construct(component, request, self._reference)
@@ -411,16 +411,16 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     @_clean
     async def Call(self, request: provider_pb2.CallRequest, context: Any) -> NoReturn:
         """No methods."""
-        await _unimplemented(context, f"illumos has no method {request.tok!r}")
+        await unimplemented(context, f"illumos has no method {request.tok!r}")
 
     @_clean
     async def Parameterize(self, request: provider_pb2.ParameterizeRequest, context: Any) -> NoReturn:
         """No parameters."""
-        await _unimplemented(context, "illumos is not a parameterized package")
+        await unimplemented(context, "illumos is not a parameterized package")
 
     async def List(self, request: provider_pb2.ListRequest, context: Any) -> NoReturn:  # type: ignore[override]
         """No listing."""
-        await _unimplemented(context, "illumos does not list resources")
+        await unimplemented(context, "illumos does not list resources")
 
     @_clean
     async def GetMapping(
@@ -444,138 +444,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return self._configured
 
     def _kind(self, urn: str, token: str) -> AnyKind:
-        token = token or _urn_type(urn)
+        token = token or urn_type(urn)
         if token not in self._kinds:
             known = ", ".join(sorted(self._kinds))
             raise Refused(f"illumos has no resource {token!r}; it has {known}")
         return self._kinds[token]
-
-
-def _urn_name(urn: str) -> str:
-    return urn.rsplit("::", 1)[-1]
-
-
-def _urn_type(urn: str) -> str:
-    """The own type out of ``urn:pulumi:STACK::PROJECT::PARENT$TYPE::NAME``."""
-    parts = urn.split("::", 3)
-    return parts[2].rsplit("$", 1)[-1] if len(parts) > 3 else ""
-
-
-def _naming(request: provider_pb2.CheckRequest) -> Naming | None:
-    if not request.HasField("autonaming"):
-        return None
-    return Naming(_MODES[request.autonaming.mode], request.autonaming.proposed_name)
-
-
-def _optional(request: Any, field: str) -> Bag | None:
-    return decode(getattr(request, field)) if request.HasField(field) else None
-
-
-def _declared_secret(model: type[Properties]) -> frozenset[str]:
-    return frozenset(
-        model.property_name(field) for field in model.model_fields if model.metadata(field).get("secret")
-    )
-
-
-def _secret_paths(model: type[Properties]) -> Iterator[str]:
-    """What is declared secret, at any depth, as paths in which lists are not spelled."""
-    yield from _declared_secret(model)
-    for field in model.model_fields:
-        inner = shapes.nested(shapes.annotation(model, field))
-        if inner is not None:
-            yield from (f"{model.property_name(field)}.{path}" for path in _secret_paths(inner))
-
-
-def _outputs(kind: AnyKind, outputs: Mapping[str, Any], *bags: Bag) -> struct_pb2.Struct:
-    """Outputs on the wire; what comes from something secret is secret."""
-    secret = _declared_secret(kind.outputs) | _declared_secret(kind.inputs)
-    for bag in bags:
-        secret |= bag.secret
-        secret |= {name for name, value in outputs.items() if bag.taints(value)}
-    return encode(outputs, secret)
-
-
-def _failures(failures: Iterable[Failure]) -> list[provider_pb2.CheckFailure]:
-    return [
-        provider_pb2.CheckFailure(property=failure.property, reason=failure.reason) for failure in failures
-    ]
-
-
-def _changes(changed: Iterable[Any]) -> provider_pb2.DiffResponse.DiffChanges.ValueType:
-    some = any(True for _ in changed)
-    return provider_pb2.DiffResponse.DIFF_SOME if some else provider_pb2.DiffResponse.DIFF_NONE
-
-
-def _diff_response(diff: Diff) -> provider_pb2.DiffResponse:
-    return provider_pb2.DiffResponse(
-        changes=_changes(diff.properties),
-        diffs=[change.property for change in diff.properties],
-        replaces=[change.property for change in diff.properties if change.replace],
-        stables=diff.stable,
-        detailedDiff={
-            change.property: provider_pb2.PropertyDiff(
-                kind=_KINDS[change.kind, change.replace], inputDiff=change.of_inputs
-            )
-            for change in diff.properties
-        },
-        hasDetailedDiff=True,
-        # Names are unique on a host, whatever the reason of a replacement, the engine's own included.
-        deleteBeforeReplace=True,
-    )
-
-
-def _redacted(request: Any, text: str) -> str:
-    """An error text without the secrets of the request that it answers."""
-    for field in ("properties", "news", "olds", "old_inputs", "inputs", "args"):
-        struct = getattr(request, field, None)
-        if isinstance(struct, struct_pb2.Struct):
-            text = decode(struct).redact(text)
-    return text
-
-
-async def _abort_unfinished(
-    context: Any, request: Any, failure: PartialFailure, kind: AnyKind | None
-) -> NoReturn:
-    """Report an object that exists and is not finished, with what it is."""
-    assert kind is not None
-    fields = ("properties", "news", "olds")
-    bags = [decode(getattr(request, field)) for field in fields if hasattr(request, field)]
-    await _abort_with(
-        context,
-        provider_pb2.ErrorResourceInitFailed(
-            id=failure.id,
-            properties=_outputs(kind, failure.state, *bags),
-            inputs=encode(failure.inputs, _declared_secret(kind.inputs).union(*(b.secret for b in bags))),
-            reasons=failure.reasons,
-        ),
-    )
-
-
-async def _abort_invalid(context: Any, invalid: InvalidInputs) -> NoReturn:
-    """Report a component's invalid inputs, each with its property."""
-    detail = errors_pb2.InputPropertiesError(
-        errors=[
-            errors_pb2.InputPropertiesError.PropertyError(
-                property_path=failure.property, reason=failure.reason
-            )
-            for failure in invalid.failures
-        ]
-    )
-    await _abort_detailed(context, grpc.StatusCode.INVALID_ARGUMENT, "its inputs are not valid", detail)
-
-
-async def _abort_with(context: Any, detail: provider_pb2.ErrorResourceInitFailed) -> NoReturn:
-    await _abort_detailed(context, grpc.StatusCode.UNKNOWN, "\n".join(detail.reasons), detail)
-
-
-async def _abort_detailed(context: Any, code: grpc.StatusCode, text: str, detail: Message) -> NoReturn:
-    packed = any_pb2.Any()
-    packed.Pack(detail)
-    status = status_pb2.Status(code=code.value[0], message=text, details=[packed])
-    await context.abort(code, text, ((_DETAILS, status.SerializeToString()),))
-    raise AssertionError("abort raises")
-
-
-async def _unimplemented(context: Any, text: str) -> NoReturn:
-    await context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
-    raise AssertionError("abort raises")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -60,6 +60,22 @@ def default(model: type[Properties], field: str) -> Any:
     """The value of a field that is not given; None when it has none."""
     value = model.model_fields[field].get_default(call_default_factory=True, validated_data={})
     return None if value is PydanticUndefined else value
+
+
+def secret_names(model: type[Properties]) -> frozenset[str]:
+    """Names of the properties that are declared secret."""
+    return frozenset(
+        model.property_name(field) for field in model.model_fields if model.metadata(field).get("secret")
+    )
+
+
+def secret_paths(model: type[Properties]) -> Iterator[str]:
+    """What is declared secret, at any depth, as paths in which lists are not spelled."""
+    yield from secret_names(model)
+    for field in model.model_fields:
+        inner = nested(annotation(model, field))
+        if inner is not None:
+            yield from (f"{model.property_name(field)}.{path}" for path in secret_paths(inner))
 
 
 def prune(model: type[Properties], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ CHANNELS: Final = 4
 SESSION_PATIENCE: Final = 60.0
 """Seconds for which a server that opens no channel, though none of ours is open, is asked again."""
 
+_ROUTE_LIMIT: Final = 60.0
 _CLOSE_LIMIT: Final = 5.0
 _LAST_WORDS: Final = 2.0
 _FIRST_PAUSE: Final = 0.1
@@ -138,7 +139,7 @@ class Connection:
 
     async def _connect(self) -> asyncssh.SSHClientConnection:
         # Looked up anew each time: the user may have mended the file, or accepted the key, meanwhile.
-        self._route = route = await asyncio.to_thread(find_route, self.settings, hop=self._hop)
+        self._route = route = await self._find_route()
         jumps = route.jumps if self._before is None else self._before
         via: Connection | None = None
         tunnel: asyncssh.SSHClientConnection | None = None
@@ -156,6 +157,16 @@ class Connection:
         self._ssh, self._client = await self._dial(route, via, tunnel)
         self._opened()
         return self._ssh
+
+    async def _find_route(self) -> Route:
+        try:
+            async with asyncio.timeout(_ROUTE_LIMIT):
+                return await asyncio.to_thread(find_route, self.settings, hop=self._hop)
+        except TimeoutError:
+            raise Misconfigured(
+                f"the SSH settings for {self.settings.host} could not be read within {_ROUTE_LIMIT:g} s: "
+                "see whether a command of Match exec, or the file system of the keys, hangs"
+            ) from None
 
     async def _dial(
         self, route: Route, via: Connection | None, tunnel: asyncssh.SSHClientConnection | None

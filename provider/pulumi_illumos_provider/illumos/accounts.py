@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pulumi_illumos_provider.illumos.files import PLAIN, REFUSE_LINKS, below
+from pulumi_illumos_provider.illumos.lines import split_lines
 from pulumi_illumos_provider.plan import Command, sh
 
 HOMES = "/export/home"
@@ -25,12 +27,17 @@ class Account:
     shell: str
 
 
+def _is_id(text: str) -> bool:
+    """Whether it is a number of a user or group; the zone may have written anything."""
+    return re.fullmatch(r"[0-9]{1,10}", text) is not None
+
+
 def parse_passwd(text: str) -> dict[str, Account]:
     """The users of an ``/etc/passwd`` by name; damaged lines are left out."""
     found: dict[str, Account] = {}
-    for line in text.splitlines():
+    for line in split_lines(text):
         fields = line.split(":")
-        if len(fields) == 7 and fields[2].isdigit() and fields[3].isdigit():
+        if len(fields) == 7 and _is_id(fields[2]) and _is_id(fields[3]):
             name, _, uid, gid, comment, home, shell = fields
             found.setdefault(name, Account(name, int(uid), int(gid), comment, home, shell))
     return found
@@ -39,9 +46,9 @@ def parse_passwd(text: str) -> dict[str, Account]:
 def parse_group(text: str) -> dict[int, str]:
     """Names of groups by number, from an ``/etc/group``."""
     found: dict[int, str] = {}
-    for line in text.splitlines():
+    for line in split_lines(text):
         fields = line.split(":")
-        if len(fields) == 4 and fields[2].isdigit():
+        if len(fields) == 4 and _is_id(fields[2]):
             found.setdefault(int(fields[2]), fields[0])
     return found
 
@@ -58,7 +65,7 @@ def attributes_line(name: str, profiles: Iterable[str], roles: Iterable[str]) ->
 
 def parse_attributes(text: str, name: str) -> dict[str, list[str]]:
     """What ``/etc/user_attr`` says of a user, by key."""
-    for line in text.splitlines():
+    for line in split_lines(text):
         fields = line.split(":", 4)
         if len(fields) == 5 and fields[0] == name:
             pairs = (pair.partition("=") for pair in fields[4].split(";"))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from pulumi_illumos_provider.illumos import first_boot
 from pulumi_illumos_provider.illumos.files import PLAIN, write_file
+from pulumi_illumos_provider.illumos.lines import split_lines
 from pulumi_illumos_provider.plan import Command, sh
 
 DIRECTORY = "/etc/pulumi-illumos/zones"
@@ -54,7 +55,7 @@ def record(zone: str) -> str:
 def parse(text: str) -> Belongings:
     """Read a record."""
     found: dict[str, list[str]] = {}
-    for line in text.splitlines():
+    for line in split_lines(text):
         kind, _, what = line.partition(" ")
         found.setdefault(kind, []).append(what)
     return Belongings(
@@ -103,12 +104,13 @@ def _text(lines: Iterable[str]) -> str:
 
 SHOW = f"""{PLAIN}
 show_inside() {{
-    root=.
     for file in etc/inet/hosts etc/default/init etc/passwd etc/group etc/user_attr; do
         ! plain "$file" || show "$file"
     done
     if plain {first_boot.STATUS} && [ -f {first_boot.STATUS} ]; then
-        printf '#live first-boot\\n\t%s\\n' "$(cat {first_boot.STATUS})"
+        printf '#live first-boot\\n'
+        sed 's/^/\t/' {first_boot.STATUS}
+        printf '\\n'
     elif [ -f {first_boot.STARTER} ]; then
         printf '#live first-boot\\n\t{first_boot.WAITING}\\n'
     fi
@@ -140,7 +142,8 @@ show_user() {{
 """Shell function ``show_inside RECORD``: what of the root in the working directory concerns us.
 
 Of a file that is ours it tells mode, owner and digest, of a password's hash the digest: never a content
-that may be secret. Symbolic links are not followed. It needs the function ``show``.
+that may be secret. Symbolic links are not followed. It needs the function ``show``, and ``$root``, which is
+``.``.
 """
 
 _LISTED = re.compile(r"-([r-][w-][xsS-][r-][w-][xsS-][r-][w-][xtT-])[+.@]? +\d+ +(\d+) +(\d+) ")

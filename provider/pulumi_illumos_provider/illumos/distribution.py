@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pulumi_illumos_provider.illumos import brands
 from pulumi_illumos_provider.illumos.brands import Brand, Family
+from pulumi_illumos_provider.illumos.lines import split_lines
 from pulumi_illumos_provider.plan import Command, sh
 
 IDENTIFY = sh(
@@ -230,7 +231,7 @@ OPENINDIANA = Distribution(
 
 def identify(text: str) -> Distribution | str:
     """The distribution from the answer to `IDENTIFY`, or why the host cannot be administered."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in split_lines(text) if line.strip()]
     if "SunOS" not in lines:
         return "it does not run illumos: uname -s does not say SunOS"
     if "illumos" not in lines:

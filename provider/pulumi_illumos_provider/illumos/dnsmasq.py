@@ -169,6 +169,8 @@ begin() {
     /usr/sbin/svcadm $on enable "$fmri" && settled
 }
 umask 022
+refuse_links "$path.new"
+refuse_links "$path.old"
 cat >"$own.new" || exit
 if ! said=$(inside "$program --test -C /$path.new" </dev/null 2>&1); then
     rm -f "$own.new"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 
 from pulumi_illumos_provider.illumos.fragments import BEGIN, END
+from pulumi_illumos_provider.illumos.lines import split_lines
 from pulumi_illumos_provider.plan import Command, sh
 
 PLAIN = """
@@ -12,8 +13,8 @@ plain() {
     part=$root
     set -f
     IFS=/
-    for name in $1; do
-        part=$part/$name
+    for piece in $1; do
+        part=$part/$piece
         [ ! -h "$part" ] || { unset IFS; set +f; return 1; }
     done
     unset IFS
@@ -76,6 +77,8 @@ directory=$root/$path
 directory=${directory%/*}
 [ -d "$directory" ] || mkdir -p -m "$4" "$directory" || exit
 umask 077
+rm -f "$root/$path.new" || exit
+set -C
 cat >"$root/$path.new" && chmod "$3" "$root/$path.new" && mv -f "$root/$path.new" "$root/$path"
 """
     )
@@ -108,11 +111,27 @@ def zone_file_absent(root: str, path: str) -> Command:
 def use_dns(root: str) -> Command:
     """Let the zone resolve names by DNS: distributions ship the right nsswitch.conf beside the default."""
     script = """
-cd "$1/etc" || exit
-[ ! -f nsswitch.dns ] || grep '^hosts:.*dns' nsswitch.conf >/dev/null 2>&1 ||
-    { cat nsswitch.dns >nsswitch.conf.new && mv -f nsswitch.conf.new nsswitch.conf; }
+refuse_links "$path.dns"
+file=$root/$path
+[ -f "$file.dns" ] || exit 0
+grep '^hosts:.*dns' "$file.conf" >/dev/null 2>&1 && exit
+rm -f "$file.conf.new" || exit
+set -C
+cat "$file.dns" >"$file.conf.new" && mv -f "$file.conf.new" "$file.conf"
 """
-    return sh(script, root)
+    return below(root, "etc/nsswitch", script)
+
+
+def allow_root_login(root: str) -> Command:
+    """Let root log in with a key, never with a password: some distributions refuse root altogether."""
+    script = """
+file=$root/$path
+grep '^PermitRootLogin no' "$file" >/dev/null 2>&1 || exit 0
+rm -f "$file.new" && cp -p "$file" "$file.new" &&
+    sed 's/^PermitRootLogin no.*/PermitRootLogin without-password/' "$file" >"$file.new" &&
+    mv -f "$file.new" "$file"
+"""
+    return below(root, "etc/ssh/sshd_config", script)
 
 
 # Files with an owner -----------------------------------------------------------------------------
@@ -187,7 +206,7 @@ def block(lines: list[str]) -> str:
 
 def block_lines(text: str) -> list[str]:
     """The lines of our part of a file."""
-    lines = text.splitlines()
+    lines = split_lines(text)
     if BEGIN not in lines:
         return []
     ours = lines[lines.index(BEGIN) + 1 :]

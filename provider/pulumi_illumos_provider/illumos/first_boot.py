@@ -6,6 +6,8 @@ one of ours runs the script, once. What the script prints goes to a log; its exi
 
 from __future__ import annotations
 
+import re
+
 from pulumi_illumos_provider.illumos.files import below
 from pulumi_illumos_provider.plan import Command
 
@@ -63,6 +65,11 @@ for path in {SCRIPT} {STATUS}; do
     rm -f "$root/$path" || exit
 done
 """
+
+
+def parse_status(text: str) -> int | None:
+    """The script's exit status from `STATUS`; None while it has not ended."""
+    return int(text) if re.fullmatch(r"\s*[0-9]{1,3}\s*", text) else None
 
 
 def clear(root: str) -> Command:

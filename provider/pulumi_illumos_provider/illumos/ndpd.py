@@ -20,6 +20,8 @@ _REPLACE = f"""
 zone=$3 fmri=$4 remove=$5 own=$root/$path
 {REACH}
 umask 022
+refuse_links "$path.new"
+refuse_links "$path.old"
 if [ ! -f "$own.old" ]; then
     if [ -f "$own" ]; then cp -p "$own" "$own.old"; else : >"$own.old"; fi || exit
 fi

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pulumi_illumos_provider.illumos.lines import split_lines
+
 
 def split(line: str) -> list[str]:
     """Fields of one line of ``-p`` output with two or more fields: ``\\`` protects the next character."""
@@ -19,5 +21,5 @@ def split(line: str) -> list[str]:
 
 def rows(text: str, width: int) -> list[list[str]]:
     """Rows of ``width`` fields; lines of another shape (noise of login files) are left out."""
-    found = (split(line) for line in text.splitlines())
+    found = (split(line) for line in split_lines(text))
     return [fields for fields in found if len(fields) == width and fields[0]]

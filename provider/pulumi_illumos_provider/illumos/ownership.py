@@ -6,6 +6,7 @@ The record is written before the etherstub is created, so that a create that was
 from __future__ import annotations
 
 from pulumi_illumos_provider.illumos.files import write_file
+from pulumi_illumos_provider.illumos.lines import split_lines
 from pulumi_illumos_provider.plan import Command, sh
 
 DIRECTORY = "/etc/pulumi-illumos/links"
@@ -18,7 +19,7 @@ LIST = sh(
 
 def parse(text: str) -> dict[str, str]:
     """Owners by link name."""
-    pairs = (line.partition(" ") for line in text.splitlines())
+    pairs = (line.partition(" ") for line in split_lines(text))
     return {link: owner for link, blank, owner in pairs if blank}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pulumi_illumos_provider.illumos.lines import split_lines
 from pulumi_illumos_provider.plan import Command, sh
 
 PRCTL = "/usr/bin/prctl"
@@ -42,7 +43,7 @@ done
 def parse(text: str) -> dict[str, list[int]]:
     """The privileged values of each resource control, from ``prctl -P -i zone NAME``."""
     found: dict[str, list[int]] = {}
-    for line in text.splitlines():
+    for line in split_lines(text):
         words = line.split()
         if len(words) >= 3 and words[1] == "privileged" and words[2].isdigit():
             found.setdefault(words[0], []).append(int(words[2]))

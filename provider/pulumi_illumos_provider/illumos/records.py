@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from pulumi_illumos_provider.illumos.lines import split_lines
+
 PREFIX = "pulumi-"
 OWNER = "pulumi-owner"
 PUBLIC = "pulumi-public"
@@ -166,7 +168,7 @@ def router_file(attributes: Mapping[str, str]) -> str:
 
 def parse_router_file(text: str) -> dict[str, str]:
     """The attributes that such a file holds."""
-    pairs = (line.partition("=") for line in text.splitlines())
+    pairs = (line.partition("=") for line in split_lines(text))
     return {name: value for name, equals, value in pairs if equals}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
+from pulumi_illumos_provider.illumos.lines import split_lines
 from pulumi_illumos_provider.illumos.zlogin import inside
 from pulumi_illumos_provider.plan import Command, sh
 
@@ -29,7 +30,7 @@ class DefaultRoute:
 def parse_default(text: str) -> DefaultRoute | None:
     """Read the answer to `GET_DEFAULT`; None without a default route."""
     values = {}
-    for line in text.splitlines():
+    for line in split_lines(text):
         label, colon, value = line.partition(": ")
         if colon:
             values[label.strip()] = value.strip()
@@ -68,7 +69,7 @@ class StaticRoute:
 def parse_static(text: str) -> set[StaticRoute]:
     """The IPv4 routes of `STATIC_ROUTES`, with whatever options; other lines are passed over."""
     found = set()
-    for line in text.splitlines():
+    for line in split_lines(text):
         words = [word for word in line.split() if not word.startswith("-")]
         try:
             found.add(StaticRoute(IPv4Network(words[0]), IPv4Address(words[1])))
@@ -79,7 +80,7 @@ def parse_static(text: str) -> set[StaticRoute]:
 
 def parse_table(text: str) -> set[tuple[str, str]]:
     """Destination and gateway of each route from ``netstat -rn``, which shows no masks."""
-    return {(words[0], words[1]) for line in text.splitlines() if len(words := line.split()) >= 3}
+    return {(words[0], words[1]) for line in split_lines(text) if len(words := line.split()) >= 3}
 
 
 def in_table(route: StaticRoute, table: set[tuple[str, str]]) -> bool:

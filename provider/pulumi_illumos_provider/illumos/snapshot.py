@@ -26,11 +26,19 @@ from pulumi_illumos_provider.illumos import (
     zonecfg,
 )
 from pulumi_illumos_provider.illumos.distribution import Distribution
+from pulumi_illumos_provider.illumos.lines import split_lines
 from pulumi_illumos_provider.plan import Completed, Probes, Results, sh
 
 _ZONES = """
-focus=$1 pending=$2 belongings=$3 asked=$4
+focus=$1 pending=$2 belongings=$3 asked=$4 root=.
+# A zone that has run is not to be trusted: a link of it could lead to a file of the global zone, and the
+# name of a file could hold lines that look like ours.
 show() {
+    case $1 in
+    *"
+"*) return 0 ;;
+    esac
+    [ "$zone" = global ] || plain "$1" || return 0
     [ -f "$1" ] || return 0
     printf '#file %s\\n' "$1"
     sed 's/^/\t/' "$1"
@@ -80,11 +88,12 @@ show_router() {
             </dev/null 2>/dev/null | sed 's/^/\t/'
         inside '
             echo "#live addresses"
-            /usr/sbin/ipadm show-addr -p -o addrobj,addr | sed "s/^/\t/"
+            /usr/sbin/ipadm show-addr -p -o addrobj,addr
             echo "#live forwarding"
-            /usr/sbin/ipadm show-prop -c -o current -p forwarding ipv4 | sed "s/^/\t/"
+            /usr/sbin/ipadm show-prop -c -o current -p forwarding ipv4
             echo "#live routes"
-            /usr/bin/netstat -rn -f inet | sed "s/^/\t/"' </dev/null 2>/dev/null
+            /usr/bin/netstat -rn -f inet' </dev/null 2>/dev/null |
+            sed -e '/^#live addresses$/b' -e '/^#live forwarding$/b' -e '/^#live routes$/b' -e 's/^/\t/'
     fi
 }
 /usr/sbin/zoneadm list -cn | while read -r zone; do
@@ -332,7 +341,7 @@ class Snapshot:
             datasets=zfs.parse(results["datasets"].stdout, results["owned"].stdout),
             paths={
                 path: what
-                for what, _, path in (line.partition(" ") for line in results["paths"].stdout.splitlines())
+                for what, _, path in (line.partition(" ") for line in split_lines(results["paths"].stdout))
             },
             links=links,
             addresses=ipadm.parse_addresses(results["addresses"].stdout),
@@ -401,7 +410,7 @@ class Snapshot:
 def parse_resolvers(text: str) -> list[IPv4Address]:
     """IPv4 name servers of a resolv.conf."""
     found = []
-    for line in text.splitlines():
+    for line in split_lines(text):
         words = line.split()
         if len(words) >= 2 and words[0] == "nameserver":
             try:
@@ -428,7 +437,7 @@ def _parse_zones(
         own: the global zone.
     """
     sections: list[tuple[str, str, list[str]]] = []
-    for line in text.splitlines():
+    for line in split_lines(text):
         if line.startswith("\t") and sections:
             sections[-1][2].append(line[1:])
         elif line.startswith("#"):

@@ -9,18 +9,13 @@ are ``key: value``; their order in an rconfig matters to zap, which searches it 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
-from typing import TYPE_CHECKING
 
-from pulumi_illumos_provider.illumos import files, names
-from pulumi_illumos_provider.illumos.distribution import TRIBBLIX
-from pulumi_illumos_provider.plan import Command, Step, sh
-
-if TYPE_CHECKING:
-    from pulumi_illumos_provider.illumos.records import Network
-    from pulumi_illumos_provider.illumos.snapshot import Snapshot
+from pulumi_illumos_provider.illumos.lines import split_lines
+from pulumi_illumos_provider.illumos.records import Network
+from pulumi_illumos_provider.plan import Command, sh
 
 PLACE = "/var/zap/zones"
 FRAGMENTS = "/etc/dnsmasq.d"
@@ -103,7 +98,7 @@ class ZoneRecord:
 def parse(text: str) -> dict[str, str]:
     """The records by file name, from what `list_records` prints."""
     found: dict[str, list[str]] = {}
-    for line in text.splitlines():
+    for line in split_lines(text):
         name, colon, content = line.partition(":")
         if colon:
             found.setdefault(name, []).append(f"{content}\n")
@@ -115,16 +110,16 @@ def routed(records: Mapping[str, str]) -> list[Routed]:
     found = []
     for name, text in records.items():
         kind, _, short = name.partition(".")
-        values = _values(text)
+        said = values(text)
         try:
             if kind == "rconfig":
                 found.append(
                     Routed(
                         subnet=_subnet(short),
-                        etherstub=values["interface"],
-                        shared=values.get("shared-interface", ""),
-                        gateway=IPv4Address(values["gateway"]),
-                        router=values["zone"],
+                        etherstub=said["interface"],
+                        shared=said.get("shared-interface", ""),
+                        gateway=IPv4Address(said["gateway"]),
+                        router=said["zone"],
                     )
                 )
         except (KeyError, ValueError):
@@ -132,9 +127,9 @@ def routed(records: Mapping[str, str]) -> list[Routed]:
     return found
 
 
-def _values(text: str) -> dict[str, str]:
-    """The last value of each key; blanks around it do not count."""
-    pairs = (line.partition(":") for line in text.splitlines())
+def values(text: str) -> dict[str, str]:
+    """The last value of each key of a record; blanks around it do not count."""
+    pairs = (line.partition(":") for line in split_lines(text))
     return {key.strip(): value.strip() for key, colon, value in pairs if colon and value.strip()}
 
 
@@ -155,64 +150,8 @@ def short_name(subnet: IPv4Network, gateway: IPv4Address) -> str | None:
 # Writing -----------------------------------------------------------------------------------------
 
 
-def kept(now: Snapshot) -> bool:
-    """Whether the host has zap, and with it these records."""
-    return now.distribution is TRIBBLIX
-
-
-def zone_steps(record: ZoneRecord, now: Snapshot) -> list[Step]:
-    """Let zap describe and destroy a zone, and know whom it depends on."""
-    if not kept(now):
-        return []
-    found = _write_steps(f"zconfig.{record.zone}", record.description, "644", record.zone, now)
-    return found + _write_steps(f"destroy.{record.zone}", record.script, "755", record.zone, now)
-
-
-def zone_removal_steps(name: str, now: Snapshot) -> list[Step]:
-    """Let zap forget a zone."""
-    return _remove_steps([f"destroy.{name}", f"zconfig.{name}"], name, now)
-
-
-def router_steps(
-    name: str,
-    networks: Iterable[Network],
-    public_addresses: Iterable[IPv4Address],
-    now: Snapshot,
-) -> list[Step]:
-    """Let zap attach zones to a router zone, describe and destroy it; nothing where there is no zap.
-
-    A network that zap cannot describe has no record. To be done once the zone is installed.
-
-    Args:
-        name: name of the router zone.
-        networks: the networks that it serves.
-        public_addresses: its addresses to the world.
-    """
-    if not kept(now):
-        return []
-    networks, public = list(networks), [str(address) for address in public_addresses]
-    rconfigs = {
-        f"rconfig.{short}": _rconfig(name, network, public)
-        for network in networks
-        if (short := short_name(network.subnet, network.address))
-    }
-    stale = [file for file in _rconfigs_of(name, now) if file not in rconfigs]
-    found: list[Step] = []
-    for file, text in rconfigs.items():
-        found += _write_steps(file, text, "644", name, now)
-    found += _remove_steps(stale, name, now)
-    seen = now.zones.get(name)
-    vnic = seen.public.vnic if seen and seen.public else names.vnic(name, 0)
-    record = ZoneRecord(name, "TRIBwhole", True, public, (), _router_cleanup(vnic, networks, rconfigs))
-    return found + zone_steps(record, now)
-
-
-def router_removal_steps(name: str, now: Snapshot) -> list[Step]:
-    """Let zap forget a router zone and its networks."""
-    return _remove_steps(_rconfigs_of(name, now), name, now) + zone_removal_steps(name, now)
-
-
-def _rconfig(router: str, network: Network, public: Sequence[str]) -> str:
+def rconfig(router: str, network: Network, public: Sequence[str]) -> str:
+    """Content of the rconfig of a network that a router zone serves."""
     return (
         f"interface: {network.etherstub}\n"
         f"shared-interface: {network.shared}\n"
@@ -220,19 +159,6 @@ def _rconfig(router: str, network: Network, public: Sequence[str]) -> str:
         f"zone: {router}\n"
         f"public-ip:  {' '.join(public)}\n"
     )
-
-
-def _router_cleanup(vnic: str, networks: Iterable[Network], rconfigs: Iterable[str]) -> list[str]:
-    lines = [delete_vnic(vnic)]
-    for network in networks:
-        lines += [
-            delete_vnic(network.vnic),
-            f"/usr/sbin/ipadm delete-if {network.shared}",
-            delete_vnic(network.shared),
-        ]
-        if network.owned:
-            lines.append(f"/usr/sbin/dladm delete-etherstub {network.etherstub}")
-    return [*lines, *(f"/usr/bin/rm -f {PLACE}/{file}" for file in rconfigs)]
 
 
 def delete_vnic(name: str) -> str:
@@ -243,35 +169,3 @@ def delete_vnic(name: str) -> str:
 def remove_file(path: str) -> str:
     """A line of a destroy script."""
     return f"/usr/bin/rm -f {shlex.quote(path)}"
-
-
-def _rconfigs_of(router: str, now: Snapshot) -> list[str]:
-    return [
-        file
-        for file, text in now.zap.items()
-        if file.startswith("rconfig.") and _values(text).get("zone") == router
-    ]
-
-
-def _write_steps(file: str, text: str, mode: str, zone: str, now: Snapshot) -> list[Step]:
-    if now.zap.get(file) == text:
-        return []
-    return [
-        Step(
-            f"telling zap about zone {zone}: {file}",
-            files.write_file(f"{PLACE}/{file}", text, mode),
-            done=files.zone_file_is(PLACE, file, text),
-        )
-    ]
-
-
-def _remove_steps(found: Iterable[str], zone: str, now: Snapshot) -> list[Step]:
-    return [
-        Step(
-            f"letting zap forget zone {zone}: {file}",
-            files.remove_zone_file(PLACE, file),
-            done=files.zone_file_absent(PLACE, file),
-        )
-        for file in found
-        if file in now.zap
-    ]

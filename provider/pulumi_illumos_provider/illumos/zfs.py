@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pulumi_illumos_provider.illumos.lines import split_lines
 from pulumi_illumos_provider.plan import Command, sh
 
 ZFS = "/usr/sbin/zfs"
@@ -54,12 +55,12 @@ def list_owned(zone: str) -> Command:
 def parse(listed: str, owned: str) -> dict[str, Dataset]:
     """Datasets by name from `LIST` and `list_owned`."""
     properties: dict[str, dict[str, str]] = {}
-    for line in owned.splitlines():
+    for line in split_lines(owned):
         fields = line.split("\t")
         if len(fields) == 3 and fields[2] != "-":
             properties.setdefault(fields[0], {})[fields[1]] = fields[2]
     found = {}
-    for line in listed.splitlines():
+    for line in split_lines(listed):
         fields = line.split("\t")
         if len(fields) == 3:
             own = properties.get(fields[0], {})

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pulumi_illumos_provider.illumos import ofmt
+from pulumi_illumos_provider.illumos.lines import split_lines
 from pulumi_illumos_provider.illumos.listing import not_listed
 from pulumi_illumos_provider.illumos.zlogin import GLOBAL
 from pulumi_illumos_provider.plan import Command, sh
@@ -77,7 +78,7 @@ def parse_global(text: str) -> ListedZone:
 
 
 def _listed(text: str) -> Iterator[ListedZone]:
-    for line in text.splitlines():
+    for line in split_lines(text):
         fields = ofmt.split(line)
         if len(fields) >= 7:
             number, name, state, zonepath, uuid, brand, ip_type = fields[:7]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final
 
+from pulumi_illumos_provider.illumos.lines import split_lines
 from pulumi_illumos_provider.plan import Command, sh
 
 ZONECFG = "/usr/sbin/zonecfg"
@@ -95,7 +96,7 @@ def parse_export(text: str) -> ZoneConfig:
     values: dict[str, str] | None = None
     lists: list[tuple[str, str]] = []
     kind = ""
-    for line in text.splitlines():
+    for line in split_lines(text):
         word, _, rest = line.strip().partition(" ")
         if word == "set":
             name, _, value = rest.partition("=")

@@ -6,7 +6,8 @@ from ipaddress import IPv4Address
 
 from pulumi_illumos_provider.illumos import dnsmasq, files
 from pulumi_illumos_provider.illumos.distribution import Distribution
-from pulumi_illumos_provider.illumos.fragments import LOCK
+from pulumi_illumos_provider.illumos.files import PLAIN, REFUSE_LINKS
+from pulumi_illumos_provider.illumos.sharing import LOCK
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen
 from pulumi_illumos_provider.illumos.zap_records import FRAGMENTS, remove_file
 from pulumi_illumos_provider.illumos.zlogin import REACH
@@ -28,6 +29,9 @@ IFS=$old_ifs
 [ $# -eq 12 ] || { echo "vnic $1 has no MAC address: $mac" >&2; exit 1; }
 zone=$2 address=$3 directory=$4 name=$5 keyword=$6
 shift 6
+for part in "${directory%/*}" "$directory"; do
+    [ ! -h "$part" ] || { echo "$part is a symbolic link: it is not followed" >&2; exit 1; }
+done
 mac=$(printf '%02x:%02x:%02x:%02x:%02x:%02x' 0x$1 0x$2 0x$3 0x$4 0x$5 0x$6)
 file=$directory/$name
 for other in "$directory"/*; do
@@ -42,17 +46,25 @@ line=$keyword$mac,$zone,$address,infinite
 new=$directory/.$name.new
 """
 # dnsmasq reads every file of the directory but those that start with a dot.
-_WRITE = '[ -d "$directory" ] && printf "%s\\n" "$line" >"$new" && mv -f "$new" "$file"'
+_WRITE = """
+[ -d "$directory" ] && rm -f "$new" || exit
+set -C
+printf '%s\\n' "$line" >"$new" && mv -f "$new" "$file"
+"""
 _SAME = '[ "$(cat "$file" 2>/dev/null)" = "$line" ]'
 
 # dnsmasq keeps leases in memory and in a file: one that contradicts the reservations has to be taken out
 # of both. With stale leases only; a running server with none is just told to read its hosts again, or
 # started again where they are part of its configuration.
-_DROP_LEASES = """
+_DROP_LEASES = (
+    PLAIN
+    + REFUSE_LINKS
+    + """
 root=$1 lease_file=$2 router=$3 fmri=$4 running=$5 directory=$6
 shift 6
 zone=$router
 @REACH@
+[ "$zone" = global ] || refuse_links "${lease_file#/}"
 lock "$zone.zones"
 stale=
 for address in "$@"; do
@@ -64,6 +76,7 @@ done
 if [ -n "$stale" ]; then
     [ "$running" = no ] || /usr/sbin/svcadm $on disable -s -t "$fmri" || exit
     for address in $stale; do
+        rm -f "$root$lease_file.new" || exit
         sed "/ $address /d" "$root$lease_file" >"$root$lease_file.new" &&
             cat "$root$lease_file.new" >"$root$lease_file" && rm -f "$root$lease_file.new" || exit
     done
@@ -75,6 +88,7 @@ elif [ "$running" = yes ]; then
     /usr/bin/pkill -HUP -x -z "$zone" dnsmasq || :
 fi
 """.replace("@REACH@", REACH)
+)
 
 
 def reservation_steps(zone: str, placed: list[Placed], now: Snapshot) -> list[Step]:

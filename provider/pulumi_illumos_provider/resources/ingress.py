@@ -7,7 +7,15 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from pulumi_illumos_provider.errors import Refused
-from pulumi_illumos_provider.illumos import fragments, haproxy, ipfilter_rules, names, records
+from pulumi_illumos_provider.illumos import (
+    fragments,
+    haproxy,
+    haproxy_service,
+    ipfilter_rules,
+    names,
+    records,
+    sharing,
+)
 from pulumi_illumos_provider.illumos.distribution import Distribution
 from pulumi_illumos_provider.illumos.fragments import FILTER, NAT
 from pulumi_illumos_provider.illumos.haproxy import Health, Server, Tls
@@ -38,7 +46,7 @@ from pulumi_illumos_provider.resources.port_forward import (
     router_of,
 )
 
-SERVICE_LIMIT = STEP_LIMIT + 4.0 * haproxy.LIMIT
+SERVICE_LIMIT = STEP_LIMIT + 4.0 * haproxy_service.LIMIT
 """Seconds for a step that may wait for haproxy, and take back what it did, besides."""
 
 _PREFIX = "60-ingress"
@@ -114,8 +122,8 @@ class IngressKind(Kind[IngressInputs, IngressOutputs]):
             (
                 Step(
                     f"removing ingress {own} of router zone {place}",
-                    haproxy.remove(*position),
-                    done=haproxy.absent(*position),
+                    haproxy_service.remove(*position),
+                    done=haproxy_service.absent(*position),
                     timeout=SERVICE_LIMIT,
                 ),
                 Step(
@@ -137,31 +145,10 @@ class IngressKind(Kind[IngressInputs, IngressOutputs]):
         ingress = haproxy.Ingress.decode(haproxy.read(router.files).get(own, ()))
         if ingress is None:
             return None
-        return IngressOutputs(
-            host=host,
-            router=place,
-            name=own,
-            address=ingress.address,
-            router_address=router.public.address.ip,
-            port=ingress.port,
-            mode=IngressMode(ingress.mode),
-            hostnames=list(ingress.hostnames),
-            url=_url(ingress),
-            certificate=ingress.tls.chain if ingress.tls else None,
-            certificate_info=_certificate(ingress.tls) if ingress.tls else None,
-            backends=[_backend(server, router, host, now) for server in ingress.servers],
-            balance=IngressBalance(ingress.balance),
-            health_check=IngressHealthCheck(
-                path=ingress.health.path,
-                hostname=ingress.health.host,
-                expect=ingress.health.expect,
-                interval=ingress.health.interval,
-                fall=ingress.health.fall,
-                rise=ingress.health.rise,
-            ),
-            send_proxy=ingress.send_proxy,
-            deviations=_deviations(own, ingress, router, now.distribution),
-        )
+        try:
+            return _outputs(own, ingress, router, host, now)
+        except ValueError:
+            return None  # Damaged: the zone's root may have written what the model does not allow.
 
     def importable(self, name: str, now: Snapshot) -> None:
         place, own = name.split("/")
@@ -231,8 +218,8 @@ def _install_step(router: ZoneSeen, distribution: Distribution) -> Step:
     package = distribution.haproxy
     return Step(
         f"installing package {package.package} in zone {router.name}",
-        haproxy.install(router.zone, package, distribution.install_package(package.package)),
-        done=haproxy.installed(router.zone, package),
+        haproxy_service.install(router.zone, package, distribution.install_package(package.package)),
+        done=haproxy_service.installed(router.zone, package),
         timeout=zone_steps.INSTALL_LIMIT,
         attempts=3,  # Somebody else may be installing it at this moment.
         remedy=f"see that the package repositories offer {package.package}, then run again",
@@ -254,8 +241,8 @@ def _put_step(
     pem = wanted.tls.certificate + wanted.tls.key if wanted.tls else ""
     return Step(
         f"making ingress {name} in router zone {router.name}",
-        haproxy.put(*position, text, pem, fresh=fresh),
-        done=haproxy.in_force(*position, text, pem),
+        haproxy_service.put(*position, text, pem, fresh=fresh),
+        done=haproxy_service.in_force(*position, text, pem),
         timeout=SERVICE_LIMIT,
         remedy=f"look at it with svcs -z {router.zone} -xv {distribution.haproxy.fmri}",
     )
@@ -264,7 +251,7 @@ def _put_step(
 def _admit_step(router: ZoneSeen, wanted: IngressInputs, ingress: haproxy.Ingress, whose: str) -> Step:
     name = wanted.name or ""
     position = (FILTER, router.zone, router.root, _fragment(name))
-    rules, notes = _filter_rules(ingress, router), [fragments.owner_note(whose)]
+    rules, notes = _filter_rules(ingress, router), [sharing.owner_note(whose)]
     return Step(
         f"letting the filter pass ingress {name} in router zone {router.name}",
         fragments.put(*position, rules, notes),
@@ -309,6 +296,37 @@ def _server(
     address = address_behind(backend.target, router, host, now, property)
     zone = "" if target_address(backend.target) else local_name(backend.target)
     return Server(zone, str(address), backend.port, backend.weight, backend.check)
+
+
+def _outputs(
+    own: str, ingress: haproxy.Ingress, router: ZoneSeen, host: str, now: Snapshot
+) -> IngressOutputs:
+    assert router.public is not None
+    return IngressOutputs(
+        host=host,
+        router=router.name,
+        name=own,
+        address=ingress.address,
+        router_address=router.public.address.ip,
+        port=ingress.port,
+        mode=IngressMode(ingress.mode),
+        hostnames=list(ingress.hostnames),
+        url=_url(ingress),
+        certificate=ingress.tls.chain if ingress.tls else None,
+        certificate_info=_certificate(ingress.tls) if ingress.tls else None,
+        backends=[_backend(server, router, host, now) for server in ingress.servers],
+        balance=IngressBalance(ingress.balance),
+        health_check=IngressHealthCheck(
+            path=ingress.health.path,
+            hostname=ingress.health.host,
+            expect=ingress.health.expect,
+            interval=ingress.health.interval,
+            fall=ingress.health.fall,
+            rise=ingress.health.rise,
+        ),
+        send_proxy=ingress.send_proxy,
+        deviations=_deviations(own, ingress, router, now.distribution),
+    )
 
 
 def _backend(server: Server, router: ZoneSeen, host: str, now: Snapshot) -> IngressBackendState:
@@ -403,10 +421,10 @@ def _warnings(wanted: IngressInputs) -> list[str]:
 
 def _refuse_foreign(router: ZoneSeen, wanted: IngressInputs, owner: Owner) -> None:
     notes = haproxy.read(router.files).get(wanted.name or "")
-    if notes is not None and fragments.owner(notes) != records.owner_value(owner.urn):
+    if notes is not None and sharing.owner(notes) != records.owner_value(owner.urn):
         raise Refused(
             f"router zone {router.name} has an ingress {wanted.name} already, which is not this resource's "
-            f"but {fragments.owner(notes) or 'nobody'}'s: choose another name, or take it over with: "
+            f"but {sharing.owner(notes) or 'nobody'}'s: choose another name, or take it over with: "
             f"pulumi import {IngressKind.token} NAME HOST/{router.name}/{wanted.name}",
             "name",
         )
@@ -417,11 +435,11 @@ def _refuse_taken(router: ZoneSeen, own: str, ingress: haproxy.Ingress) -> None:
     for name, notes in haproxy.read(router.files).items():
         other = haproxy.Ingress.decode(notes)
         if name != own and other is not None and other.place == ingress.place:
-            _refuse_shared(ingress, other, f"{fragments.owner(notes) or name} on router zone {router.name}")
+            _refuse_shared(ingress, other, f"{sharing.owner(notes) or name} on router zone {router.name}")
 
 
 def _refuse_forwarded(router: ZoneSeen, ingress: haproxy.Ingress) -> None:
-    for other in fragments.taken(router.files):
+    for other in sharing.taken(router.files):
         forwarded = other.path.startswith(f"{NAT.directory}/")
         if forwarded and other.overlaps("tcp", ingress.address, ingress.port, ingress.port):
             raise Refused(

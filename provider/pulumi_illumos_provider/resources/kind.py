@@ -106,6 +106,11 @@ class Kind(ABC, Generic[I, O]):
     parts: ClassVar[tuple[str, ...]] = ("name",)
     """The inputs (python names) that the object's name in an id is made of: ``HOST/ROUTER/NAME``."""
 
+    attaching: ClassVar[frozenset[str]] = frozenset({"address", "router", "nics"})
+    """The inputs (camelCase) that say what the object is attached to."""
+    serves: ClassVar[bool] = False
+    """Whether others are attached to it, by their address alone if need be."""
+
     @abstractmethod
     def autoname(self, name: str, suffix: str) -> str:
         """A legal name on the host from the Pulumi name and a random hexadecimal suffix."""

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 from typing import Any, ClassVar
 
 from pulumi_illumos_provider.errors import Refused
-from pulumi_illumos_provider.illumos import fragments, ipfilter_rules, names, records
+from pulumi_illumos_provider.illumos import fragments, ipfilter_rules, names, records, sharing
 from pulumi_illumos_provider.illumos.fragments import FILTER, NAT
 from pulumi_illumos_provider.illumos.ipfilter_rules import Published
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen
@@ -28,7 +28,7 @@ from pulumi_illumos_provider.resources import zone_steps
 from pulumi_illumos_provider.resources.kind import Claim, Difference, Kind, Owner, Plan, local_name
 from pulumi_illumos_provider.resources.router.global_zone import refuse_own_login
 
-STEP_LIMIT = fragments.LOCK_LIMIT + 60.0
+STEP_LIMIT = sharing.LOCK_LIMIT + 60.0
 """Seconds for a step that waits for other programs' changes of the router first."""
 
 _PREFIX = "50-forward"
@@ -127,8 +127,8 @@ class PortForwardKind(Kind[PortForwardInputs, PortForwardOutputs]):
         _refuse_taken(router, _fragment(wanted.name or ""), forward.published)
         p = forward.published
         refuse_own_login(router, p.protocol, p.first, p.last, "publicPort")
-        whose = fragments.owner_note(records.owner_value(owner.urn))
-        ports = fragments.ports_note(p.protocol, p.address, p.first, p.last)
+        whose = sharing.owner_note(records.owner_value(owner.urn))
+        ports = sharing.ports_note(p.protocol, p.address, p.first, p.last)
         fresh = state is None
         # The rules with the ports come first: who is too late for them leaves nothing behind.
         making = _nat_rules(forward, router), [whose, ports, forward.encode()]
@@ -421,10 +421,10 @@ def _unknown_router(name: str, now: Snapshot) -> str:
 
 def _refuse_foreign(router: ZoneSeen, wanted: PortForwardInputs, owner: Owner) -> None:
     notes = fragments.notes(router.files, NAT).get(_fragment(wanted.name or ""))
-    if notes is not None and fragments.owner(notes) != records.owner_value(owner.urn):
+    if notes is not None and sharing.owner(notes) != records.owner_value(owner.urn):
         raise Refused(
             f"router zone {router.name} has a forward {wanted.name} already, which is not this resource's "
-            f"but {fragments.owner(notes) or 'nobody'}'s: choose another name, or take it over with: "
+            f"but {sharing.owner(notes) or 'nobody'}'s: choose another name, or take it over with: "
             f"pulumi import {PortForwardKind.token} NAME HOST/{router.name}/{wanted.name}",
             "name",
         )
@@ -432,7 +432,7 @@ def _refuse_foreign(router: ZoneSeen, wanted: PortForwardInputs, owner: Owner) -
 
 def _refuse_taken(router: ZoneSeen, own: str, published: Published) -> None:
     p = published
-    for other in fragments.taken(router.files):
+    for other in sharing.taken(router.files):
         if other.path != f"{NAT.directory}/{own}" and other.overlaps(
             p.protocol, p.address, p.first, p.last
         ):

@@ -147,6 +147,15 @@ def test_an_error_ends_in_one_clean_message_without_secrets(
     assert "direct cause" not in shown
 
 
+def test_what_is_declared_secret_is_in_no_error_and_no_progress(
+    provider: dynamic.Provider, hosts: FakeHosts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hosts.fail, hosts.leak = "filling", "cannot store hunter4"
+    with pytest.raises(dynamic.Failed, match=r"cannot store \[secret\]"):
+        provider.create(props(token="hunter4"))
+    assert "hunter" not in capsys.readouterr().err
+
+
 def test_resources_that_share_a_connection_share_its_hosts(provider: dynamic.Provider) -> None:
     provider.create(props())
     provider.create(props(name="box1"))
@@ -215,11 +224,14 @@ def test_properties_are_written_in_snake_case_and_travel_in_camel_case() -> None
         ingress = dynamic.Ingress(
             "shop", router="gw", port=443, backends=[{"target": "web", "port": 80}], tls={"key": "KEY"}
         )
+        zone = dynamic.Zone("web", users=[{"name": "me", "password_hash": "KEY"}], files=[{"path": "/a"}])
         return pulumi.Output.all(
             router.public_address,
             router.networks,
             router.connection.is_secret(),
             vars(ingress)["tls"].is_secret(),
+            vars(zone)["users"].is_secret(),
+            vars(zone)["files"].is_secret(),
         ).apply(lambda values: seen.update(values=values))
 
     def run() -> None:
@@ -232,7 +244,7 @@ def test_properties_are_written_in_snake_case_and_travel_in_camel_case() -> None
     assert declared["publicAddress"] == "192.0.2.100"
     assert declared["__owner"] == "urn:pulumi:dev::site::pulumi-python:dynamic/illumos:RouterZone::gw"
     assert "KEY" not in json.dumps({k: v for k, v in declared.items() if k != "connection"})
-    assert seen["values"] == ["192.0.2.100", [{"shared_vnic": "gw_s0"}], True, True]
+    assert seen["values"] == ["192.0.2.100", [{"shared_vnic": "gw_s0"}], True, True, True, False]
 
 
 def test_a_misspelled_property_is_told_at_once() -> None:

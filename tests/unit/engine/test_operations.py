@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from pulumi_illumos_provider.engine.operations import Operations
 from pulumi_illumos_provider.engine.properties import COMPUTED, Bag
 from pulumi_illumos_provider.errors import HostError, Refused
 from pulumi_illumos_provider.host.errors import StepFailed
+from pulumi_illumos_provider.plan import Completed
 from pulumi_illumos_provider.resources.kind import Owner, Plan
 
 from .toy import BOX, KINDS, BoxKind, Ear, FakeHosts
@@ -215,6 +217,22 @@ async def test_the_programs_time_limit_is_honoured(operations: Operations, hosts
         await operations.create(BOX, box(), OWNER, within=0.05)
     assert "longer than the 0.05 s" in caught.value.reasons[0]
     assert "stopped while sealing box box0" in caught.value.reasons[0]
+
+
+async def test_what_a_stopped_step_ends_with_is_printed_nowhere() -> None:
+    class Late(FakeHosts):
+        async def apply(self, host, steps, progress):
+            try:
+                await super().apply(host, steps, progress)
+            except asyncio.CancelledError:
+                raise StepFailed("gz1", steps[0], Completed(1, "", "hunter2")) from None
+
+    printed: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: printed.append(context))
+    with pytest.raises(PartialFailure):
+        await Operations(Late(hang="sealing"), "gz1").create(BOX, box(), OWNER, within=0.05)
+    gc.collect()
+    assert printed == []
 
 
 async def test_a_host_that_does_not_answer_in_time_ends_the_operation() -> None:

@@ -178,6 +178,7 @@ class RouterBoxKind(BoxKind):
     """A box that others are attached to by their address alone."""
 
     token: ClassVar[str] = "illumos:index:RouterZone"
+    serves: ClassVar[bool] = True
 
 
 BOX = BoxKind()

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pulumi_illumos_provider.illumos import accounts, belongings, files, first_boot
+from pulumi_illumos_provider.illumos import accounts, belongings, dnsmasq, files, first_boot, ndpd
 from pulumi_illumos_provider.illumos.belongings import Belongings
+from pulumi_illumos_provider.illumos.distribution import TRIBBLIX
 from pulumi_illumos_provider.plan import Command
 
 UID, GID = os.getuid(), os.getgid()
@@ -114,6 +115,57 @@ def test_a_link_in_the_place_of_the_temporary_name_is_never_followed(root, tmp_p
     succeed(put(root, "etc/mine")[0])
     assert (tmp_path / "target").read_text() == "the host's\n"
     assert not (root / "etc/mine").is_symlink()
+
+
+PLANTED = {
+    "etc/app.new": lambda root: files.write_zone_file(root, "etc/app", "ours\n"),
+    "etc/nsswitch.conf.new": files.use_dns,
+    "etc/ssh/sshd_config.new": files.allow_root_login,
+    "etc/ssh/sshd_config": files.allow_root_login,
+    "etc/dnsmasq.conf.new": lambda root: dnsmasq.replace_config(TRIBBLIX.dnsmasq, "gw", root, "ours\n"),
+    "etc/inet/ndpd.conf.new": lambda root: ndpd.replace_config("gw", root, "ours\n"),
+}
+
+
+@pytest.mark.parametrize("link", PLANTED)
+def test_no_file_of_the_host_is_written_through_a_planted_link(root, tmp_path, link):
+    ours = tmp_path / "hosts-own"
+    ours.write_text("PermitRootLogin no\n")
+    (root / "etc/ssh").mkdir()
+    for name in ("ssh/sshd_config", "inet/ndpd.conf", "nsswitch.dns", "nsswitch.conf"):
+        (root / "etc" / name).write_text("PermitRootLogin no\n")
+    (root / link).unlink(missing_ok=True)
+    (root / link).symlink_to(ours)
+    run(PLANTED[link](str(root)))
+    assert ours.read_text() == "PermitRootLogin no\n"
+    dangling = tmp_path / "new"
+    (root / link).unlink(missing_ok=True)
+    (root / link).symlink_to(dangling)
+    run(PLANTED[link](str(root)))
+    assert not dangling.exists()
+
+
+def test_root_may_log_in_with_a_key_where_it_may_not_at_all(root):
+    (root / "etc/ssh").mkdir()
+    config = root / "etc/ssh/sshd_config"
+    config.write_text("Port 22\nPermitRootLogin no\n")
+    succeed(files.allow_root_login(str(root)))
+    assert config.read_text() == "Port 22\nPermitRootLogin without-password\n"
+    config.unlink()
+    succeed(files.allow_root_login(str(root)))
+
+
+def test_names_are_resolved_by_dns_where_they_are_not_already(root):
+    shipped, used = root / "etc/nsswitch.dns", root / "etc/nsswitch.conf"
+    succeed(files.use_dns(str(root)))
+    assert not used.exists()
+    shipped.write_text("hosts: files dns\n")
+    used.write_text("hosts: files\n")
+    succeed(files.use_dns(str(root)))
+    assert used.read_text() == "hosts: files dns\n"
+    used.write_text("hosts: files dns mdns\n")
+    succeed(files.use_dns(str(root)))
+    assert used.read_text() == "hosts: files dns mdns\n"
 
 
 def test_stars_in_a_path_mean_nothing(root):
@@ -257,7 +309,7 @@ def shown(root, record):
     """What the probe tells of a root, by heading; sha256sum(1) stands for digest(1)."""
     show = 'show() {\n[ -f "$1" ] || return 0\nprintf "#file %s\\n" "$1"\nsed "s/^/\t/" "$1"\n}\n'
     text = "digest() {\nsha256sum | cut -c1-64\n}\n"
-    text += belongings.SHOW.replace("/usr/bin/digest -a sha256", "digest")
+    text += "root=.\n" + belongings.SHOW.replace("/usr/bin/digest -a sha256", "digest")
     done = subprocess.run(
         ["/bin/sh", "-c", f'{show}{text}\nshow_inside "$1"', "sh", str(record)],
         cwd=root,
@@ -306,6 +358,27 @@ def test_the_probe_follows_no_link(root, tmp_path):
     found = shown(root, record)
     assert "kept /opt/file" not in found
     assert "file etc/inet/hosts" not in found
+
+
+def test_lines_of_a_status_cannot_pass_for_those_of_the_probe(root, tmp_path):
+    status = root / first_boot.STATUS
+    status.parent.mkdir()
+    status.write_text("0\n#file etc/shadow\n\tfalse\n")
+    record = tmp_path / "record"
+    record.touch()
+    assert "file etc/shadow" not in shown(root, record)
+
+
+@pytest.mark.parametrize(
+    ("text", "status"), [("0\n", 0), ("127", 127), ("running\n", None), ("9" * 5000, None)]
+)
+def test_a_status_is_a_number_that_a_shell_can_have(text, status):
+    assert first_boot.parse_status(text) == status
+
+
+def test_users_with_numbers_that_are_none_are_left_out():
+    assert accounts.parse_passwd(f"a:x:\u00b2:1::/:/bin/sh\nb:x:1:{'9' * 5000}::/:/bin/sh\n") == {}
+    assert accounts.parse_group(f"a::\u00b2:\nb::{'9' * 5000}:\n") == {}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulumi_illumos_provider.illumos import haproxy
+from pulumi_illumos_provider.illumos import haproxy, haproxy_service
 from pulumi_illumos_provider.illumos.distribution import OMNIOS, OPENINDIANA, TRIBBLIX
 from pulumi_illumos_provider.illumos.haproxy import Health, Ingress, Server, Tls
 
@@ -137,7 +137,7 @@ def test_what_the_configuration_lacks_is_told():
 @pytest.mark.parametrize("distribution", [OMNIOS, TRIBBLIX, OPENINDIANA], ids=lambda d: d.name)
 def test_the_package_is_installed_inside_the_zone(distribution):
     package = distribution.haproxy
-    command = haproxy.install("gw", package, distribution.install_package(package.package))
+    command = haproxy_service.install("gw", package, distribution.install_package(package.package))
     words = command.argv[4:]
     assert words[:4] == ("gw", "/usr/sbin/zlogin", "-S", "gw")
     assert words[5:9] == ("-s", "--", package.program, package.package)

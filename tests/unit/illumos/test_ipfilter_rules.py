@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulumi_illumos_provider.illumos import fragments, ipfilter_rules
+from pulumi_illumos_provider.illumos import fragments, ipfilter_rules, sharing
 from pulumi_illumos_provider.illumos.fragments import BEGIN, END, FILTER, NAT
 from pulumi_illumos_provider.illumos.ipfilter_rules import Published
 
@@ -111,13 +111,13 @@ FILES = {
 
 def test_fragments_are_read_with_their_notes():
     assert fragments.read(FILES, NAT)["50-forward-web"] == (RULE,)
-    assert fragments.owner(fragments.notes(FILES, NAT)["50-forward-web"]) == "urn:one"
+    assert sharing.owner(fragments.notes(FILES, NAT)["50-forward-web"]) == "urn:one"
     assert fragments.read(FILES, FILTER) == {}
     assert fragments.attached_fragments(FILES) == ["forward web (urn:one)"]
 
 
 def test_taken_ports_are_read():
-    (taken,) = fragments.taken(FILES)
+    (taken,) = sharing.taken(FILES)
     assert taken.owner == "urn:one"
     assert taken.overlaps("tcp", WEB.address, 8000, 9000)
     assert not taken.overlaps("udp", WEB.address, 8000, 9000)
@@ -125,13 +125,9 @@ def test_taken_ports_are_read():
     assert not taken.overlaps("tcp", WEB.target, 8080, 8080)
 
 
-def test_a_configuration_is_compared_with_the_fragments():
-    assert fragments.unbuilt(FILES, NAT) == []
-    without = {path: text for path, text in FILES.items() if not path.endswith("-web")}
-    assert fragments.unbuilt(without, NAT) == [RULE]
-    assert fragments.unbuilt(FILES | {"etc/ipf/ipnat.conf": ""}, NAT) == sorted(
-        ["map gw_0 10.10.0.0/24 -> 192.0.2.100/32", RULE]
-    )
+@pytest.mark.parametrize("ports", ["tcp 999.1.1.1 80 80", "tcp 192.0.2.100 1 123456", "tcp 192.0.2.100"])
+def test_a_note_of_ports_that_is_damaged_takes_nothing(ports):
+    assert sharing.taken({"etc/ipf/ipnat.d/50-forward-web": f"# ports: {ports}\n"}) == []
 
 
 def test_what_the_kernel_lists_is_compared_in_its_own_form():

@@ -79,6 +79,24 @@ def differences(raw, state):
     return [d.property for d in INGRESS.differences(INGRESS.inputs.model_validate(raw), state)]
 
 
+@pytest.mark.parametrize(
+    ("said", "forged"),
+    [
+        ('"mode": "http"', '"mode": "gopher"'),
+        ('["shop.example.org"]', "[7]"),
+        ('"interval": 5', '"interval": 0'),
+        ('"port": 8080', '"port": [8080]'),
+        ('"tls": null', '"tls": {"chain": "none", "key_digest": ""}'),
+    ],
+)
+def test_a_fragment_that_the_zone_has_damaged_is_none(said, forged):
+    files = with_ingresses(SHOP)
+    assert read(files).port == 80
+    text = files["etc/haproxy.d/shop"]
+    assert said in text
+    assert read(files | {"etc/haproxy.d/shop": text.replace(said, forged)}) is None
+
+
 # Planning ----------------------------------------------------------------------------------------
 
 

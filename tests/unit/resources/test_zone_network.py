@@ -606,6 +606,27 @@ def test_records_that_lack_something_are_left_out():
 
 
 @pytest.mark.parametrize(
+    ("name", "subnet"), [("10", "10.0.0.0/8"), ("10.1", "10.1.0.0/16"), ("10.1.2", "10.1.2.0/24")]
+)
+def test_a_record_is_read_in_whatever_order_it_stands(name, subnet):
+    text = "shared-interface: snic0\n  gateway:   10.0.0.1\nzone: old\nzone: zgw \ninterface: zrstub0\n\n"
+    [network] = zap_records.routed({f"rconfig.{name}": text})
+    assert (str(network.subnet), network.etherstub, network.shared) == (subnet, "zrstub0", "snic0")
+    assert (str(network.gateway), network.router) == ("10.0.0.1", "zgw")
+
+
+def test_zap_finds_the_switch_before_the_vnic_for_shared_ip_zones():
+    gw = {"name": "gw", "publicAddress": "192.0.2.100", "networks": [{"subnet": "10.3.4.0/24"}]}
+    told = {
+        step.say.rpartition(" ")[2]: step.run.stdin
+        for step in plan(ROUTER, gw, FakeHost(TRIBBLIX))
+        if step.say.startswith("telling zap")
+    }
+    keys = [line.split(":")[0] for line in told["rconfig.10.3.4"].splitlines()]
+    assert keys == ["interface", "shared-interface", "gateway", "zone", "public-ip"]
+
+
+@pytest.mark.parametrize(
     ("subnet", "gateway", "name"),
     [
         ("10.0.0.0/8", "10.0.0.1", "10"),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pulumi_illumos_provider.illumos import dnsmasq, fragments
+from pulumi_illumos_provider.illumos import dnsmasq, fragments, sharing
 from pulumi_illumos_provider.illumos.distribution import Distribution
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen
 from pulumi_illumos_provider.plan import Step, sh
 from pulumi_illumos_provider.resources import zone_steps as steps
 from pulumi_illumos_provider.resources.router.design import Design
 
-RULES_LIMIT = fragments.LOCK_LIMIT + 60.0
+RULES_LIMIT = sharing.LOCK_LIMIT + 60.0
 
 
 def ipfilter_steps(now: Snapshot) -> list[Step]:

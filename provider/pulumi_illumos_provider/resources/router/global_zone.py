@@ -22,6 +22,7 @@ from pulumi_illumos_provider.illumos import (
     zap_records,
 )
 from pulumi_illumos_provider.illumos.distribution import Distribution
+from pulumi_illumos_provider.illumos.lines import split_lines
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen
 from pulumi_illumos_provider.illumos.zlogin import GLOBAL
 from pulumi_illumos_provider.model.router_zone import RouterZoneInputs, RouterZoneOutputs
@@ -189,7 +190,7 @@ def _dnsmasq_steps(design: Design, seen: ZoneSeen, distribution: Distribution) -
     present = seen.files.get(package.config.lstrip("/"), "")
     if present == render.name_server(design, distribution):
         return []
-    if dnsmasq.HEADER in present.splitlines():
+    if dnsmasq.HEADER in split_lines(present):
         return equipment.directory_steps(design, distribution)
     keep = f"""
 [ ! -f "$1" ] || grep -F -x -e '{dnsmasq.HEADER}' "$1" >/dev/null || [ -f "$1.before" ] ||
@@ -387,7 +388,7 @@ def _refuse_own_filter(seen: ZoneSeen) -> None:
     """Refuse to let rules count that an administrator wrote and did not switch on."""
     if seen.services.get(smf.IPFILTER, "disabled") != "disabled":
         return
-    asleep = [line for line in seen.files.get(fragments.FILTER.config, "").splitlines() if _says(line)]
+    asleep = [line for line in split_lines(seen.files.get(fragments.FILTER.config, "")) if _says(line)]
     policy = seen.live.get("policy", "").strip()
     if asleep or policy not in ("none", ""):
         what = f"/{fragments.FILTER.config} has rules" if asleep else f"its policy is {policy}"
@@ -400,7 +401,7 @@ def _refuse_own_filter(seen: ZoneSeen) -> None:
 
 def _refuse_own_name_server(seen: ZoneSeen, distribution: Distribution) -> None:
     path = distribution.dnsmasq.config
-    lines = seen.files.get(path.lstrip("/"), "").splitlines()
+    lines = split_lines(seen.files.get(path.lstrip("/"), ""))
     if dnsmasq.HEADER not in lines and any(_says(line) for line in lines):
         raise Refused(
             f"dnsmasq of the global zone has a configuration of its own ({path}), which a router there "

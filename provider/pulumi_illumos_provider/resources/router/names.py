@@ -8,7 +8,7 @@ same moment one gets it, and the others are refused before they have done anythi
 from __future__ import annotations
 
 from pulumi_illumos_provider.illumos import dnsmasq, files
-from pulumi_illumos_provider.illumos.fragments import LOCK, LOCK_LIMIT
+from pulumi_illumos_provider.illumos.sharing import LOCK, LOCK_LIMIT
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen
 from pulumi_illumos_provider.plan import Step
 from pulumi_illumos_provider.resources.placement import Placed
@@ -26,6 +26,8 @@ own=$root/$path new=$root/${path%/*}/.$zone.new
 trap 'rm -f "$lock" "$new"' 0
 [ -d "${own%/*}" ] || mkdir -m 755 "${own%/*}" || exit
 umask 022
+rm -f "$new" || exit
+set -C
 cat >"$new" || exit
 if [ -n "$fresh" ] && /usr/sbin/zoneadm -z "$zone" list >/dev/null 2>&1; then
     echo "zone $zone was made in the meantime by somebody else: choose another name" >&2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
@@ -10,6 +9,7 @@ from pulumi_illumos_provider.errors import Refused
 from pulumi_illumos_provider.illumos import accounts, belongings, brands, files, first_boot, records
 from pulumi_illumos_provider.illumos.belongings import Belongings
 from pulumi_illumos_provider.illumos.brands import Brand, Family
+from pulumi_illumos_provider.illumos.lines import split_lines
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen, parse_resolvers
 from pulumi_illumos_provider.model.zone.inside import (
     HostsEntry,
@@ -17,15 +17,24 @@ from pulumi_illumos_provider.model.zone.inside import (
     InsideInputs,
     InsideState,
     ZoneFile,
-    ZoneFileState,
     ZoneUser,
-    ZoneUserState,
 )
-from pulumi_illumos_provider.plan import Step, sh
+from pulumi_illumos_provider.plan import Step
 from pulumi_illumos_provider.resources import zone_steps as steps
 from pulumi_illumos_provider.resources.zone.job import Job
 from pulumi_illumos_provider.resources.zone.network import network_files
 from pulumi_illumos_provider.resources.zone.side import Side
+from pulumi_illumos_provider.resources.zone.users_and_files import (
+    belongings_steps,
+    files_satisfied,
+    parse_keys,
+    read_files,
+    read_users,
+    recorded,
+    spell_file,
+    spell_user,
+    users_satisfied,
+)
 
 _KEYS = "root/.ssh/authorized_keys"
 _RESOLVER = "etc/resolv.conf"
@@ -35,7 +44,6 @@ _LIVE = (_RESOLVER, _KEYS)
 
 _ZONEINFO = "/usr/share/lib/zoneinfo"
 _DEFAULT_TIMEZONE = "UTC"
-_DEFAULT_GROUP = "1"
 
 _READ_ONLY = ("/usr", "/lib", "/sbin")
 """What zones of sparse brands have from the global zone."""
@@ -66,7 +74,7 @@ class Inside(Side[InsideInputs, InsideState]):
             writes.append(Step(f"letting zone {job.name} use DNS", files.use_dns(job.root)))
         if wanted.ssh_authorized_keys:
             writes += _allow_root_login(job, writes)
-        job.inside += writes + _hosts_steps(wanted, job) + _belongings_steps(wanted, job)
+        job.inside += writes + _hosts_steps(wanted, job) + belongings_steps(wanted, job)
         _plan_first_boot(wanted, job)
 
     def paths(self, wanted: InsideInputs) -> list[str]:
@@ -80,18 +88,17 @@ class Inside(Side[InsideInputs, InsideState]):
     def read(self, zone: ZoneSeen, now: Snapshot) -> dict[str, Any]:
         told = now.distribution.known(zone.listed.brand).has_smf
         resolver = zone.files.get(_RESOLVER, "") if told else ""
-        status = zone.live.get("first-boot", "").strip()
         return {
-            "first_boot_status": int(status) if status.isdecimal() else None,
-            "files": _read_files(zone),
-            "users": _read_users(zone),
+            "first_boot_status": first_boot.parse_status(zone.live.get("first-boot", "")),
+            "files": read_files(zone),
+            "users": read_users(zone),
             "hosts": _read_hosts(zone),
             "timezone": _read_timezone(zone),
             "dns_search": _words(resolver, "search"),
             "dns_domain": next(iter(_words(resolver, "domain")), None),
             "dns_servers": parse_resolvers(resolver),
             "hostname": _read_hostname(zone),
-            "ssh_authorized_keys": _keys(zone.files.get(_KEYS, "")),
+            "ssh_authorized_keys": parse_keys(zone.files.get(_KEYS, "")),
         }
 
     def satisfied(self, field: str, wanted: InsideInputs, state: InsideState) -> bool:
@@ -109,18 +116,18 @@ class Inside(Side[InsideInputs, InsideState]):
             case "hosts":
                 return _meant_hosts(value or []) == _meant_hosts(state.hosts)
             case "files":
-                return _all_satisfied(value, state.files, "path", _file_satisfied)
+                return files_satisfied(value, state.files)
             case "users":
-                return _all_satisfied(value, state.users, "name", _user_satisfied)
+                return users_satisfied(value, state.users)
             case _:
                 return value is None or bool(value == getattr(state, field))
 
     def spell(self, state: InsideState) -> dict[str, Any]:
         spelled: dict[str, Any] = {}
         if state.files:
-            spelled["files"] = [_spell_file(file) for file in state.files]
+            spelled["files"] = [spell_file(file) for file in state.files]
         if state.users:
-            spelled["users"] = [_spell_user(user) for user in state.users]
+            spelled["users"] = [spell_user(user) for user in state.users]
         if state.hosts:
             spelled["hosts"] = [entry.wire() for entry in state.hosts]
         if state.timezone not in (None, _DEFAULT_TIMEZONE):
@@ -183,7 +190,7 @@ def _refuse_user(user: ZoneUser, place: str, job: Job) -> None:
         )
     zone = job.zone if job.installed else None
     there = accounts.parse_passwd(zone.files.get("etc/passwd", "")) if zone else {}
-    if user.name in there and user.name not in _belongings(job).users:
+    if user.name in there and user.name not in recorded(job).users:
         raise Refused(
             f"user {user.name} is in zone {job.name} already, and was not made by this provider: "
             "leave it out, or choose another name",
@@ -257,25 +264,15 @@ def _meant_resolver(text: str) -> tuple[Any, ...]:
 
 def _words(text: str, keyword: str) -> list[str]:
     """The words after ``domain`` or ``search`` of resolv.conf(5), of which the last line counts."""
-    lines = [words for line in text.splitlines() if (words := line.split())]
+    lines = [words for line in split_lines(text) if (words := line.split())]
     last = next((words for words in reversed(lines) if words[0] in ("domain", "search")), [""])
     return last[1:] if last[0] == keyword else []
 
 
-def _keys(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-
-
 def _allow_root_login(job: Job, writes: list[Step]) -> list[Step]:
-    """Let root log in with a key, never with a password: some distributions refuse root altogether."""
     if job.installed and not any(_KEYS in step.say for step in writes):
         return []
-    script = """
-cd "$1/etc/ssh" 2>/dev/null && grep '^PermitRootLogin no' sshd_config >/dev/null || exit 0
-sed 's/^PermitRootLogin no.*/PermitRootLogin without-password/' sshd_config >sshd_config.new &&
-    cat sshd_config.new >sshd_config && rm -f sshd_config.new
-"""
-    return [Step(f"letting root log into zone {job.name} with a key", sh(script, job.root))]
+    return [Step(f"letting root log into zone {job.name} with a key", files.allow_root_login(job.root))]
 
 
 # Time zone and hosts -----------------------------------------------------------------------------
@@ -298,7 +295,7 @@ def _timezone_steps(wanted: InsideInputs, job: Job) -> list[Step]:
 
 
 def _read_timezone(zone: ZoneSeen) -> str | None:
-    for line in zone.files.get(_INIT, "").splitlines():
+    for line in split_lines(zone.files.get(_INIT, "")):
         if line.startswith("TZ="):
             return line.removeprefix("TZ=").strip().strip("\"'") or None
     return None
@@ -328,243 +325,6 @@ def _meant_hosts(entries: Iterable[HostsEntry | HostsEntryState]) -> list[tuple[
     return [(str(entry.address), list(entry.names)) for entry in entries]
 
 
-# Files and users ---------------------------------------------------------------------------------
-
-
-def _belongings_steps(wanted: InsideInputs, job: Job) -> list[Step]:
-    """Remove what is not wanted any more, note what will be made, and make it."""
-    present = _belongings(job)
-    paths = [file.path for file in wanted.files or []]
-    names = [user.name for user in wanted.users or []]
-    left = Belongings(
-        tuple(path for path in present.files if path in paths),
-        tuple(path for path in present.changed if path in paths),
-        tuple(name for name in present.users if name in names),
-        present.first_boot,
-    )
-    new = Belongings(
-        files=tuple(path for path in paths if path not in (*left.files, *left.changed)),
-        users=tuple(name for name in names if name not in left.users),
-    )
-    found = _removals(present, left, job)
-    if left != present:
-        found.append(Step(f"noting what is left in zone {job.name}", belongings.keep(job.name, left)))
-    if new.lines:
-        say = f"noting what is made in zone {job.name}"
-        found.append(Step(say, belongings.add(job.name, job.root, new)))
-    seen = job.zone if job.installed else None
-    users = {user.name: user for user in _read_users(seen)} if seen else {}
-    kept = {file.path: file for file in _read_files(seen)} if seen else {}
-    for user in wanted.users or []:
-        found += _user_steps(user, users.get(user.name), job)
-    for file in wanted.files or []:
-        found += _file_steps(file, kept.get(file.path), job)
-    return found
-
-
-def _belongings(job: Job) -> Belongings:
-    return job.zone.ours if job.zone is not None and job.installed else Belongings()
-
-
-def _removals(present: Belongings, left: Belongings, job: Job) -> list[Step]:
-    found = [
-        Step(
-            f"removing {path} from zone {job.name}",
-            files.remove_zone_file(job.root, path.lstrip("/")),
-            done=files.zone_file_absent(job.root, path.lstrip("/")),
-        )
-        for path in present.files
-        if path not in left.files
-    ]
-    found += [
-        Step(
-            f"removing user {name} from zone {job.name}",
-            accounts.remove(job.root, name),
-            done=accounts.removed(job.root, name),
-        )
-        for name in present.users
-        if name not in left.users
-    ]
-    for path in present.changed:
-        if path not in left.changed:
-            job.warnings.append(
-                f"{path} was in zone {job.name} before it was changed: it stays there as it is now"
-            )
-    return found
-
-
-def _file_steps(file: ZoneFile, state: ZoneFileState | None, job: Job) -> list[Step]:
-    if state is not None and _file_satisfied(file, state):
-        return []
-    what = (job.root, file.path.lstrip("/"), file.content, file.mode, file.owner, file.group)
-    return [
-        Step(
-            f"writing {file.path} in zone {job.name}",
-            files.put_zone_file(*what),
-            done=files.zone_file_is_put(*what),
-        )
-    ]
-
-
-def _user_steps(user: ZoneUser, state: ZoneUserState | None, job: Job) -> list[Step]:
-    if state is not None and _user_satisfied(user, state):
-        return []
-    home = user.home or (state.home if state else f"{accounts.HOMES}/{user.name}")
-    if f"{home}/".startswith(accounts.AUTOMOUNTED):
-        job.warnings.append(
-            f"{home} of user {user.name} is where the automounter of zone {job.name} may put other "
-            f"directories: {accounts.HOMES}/{user.name} is not"
-        )
-    attributes = None
-    if user.has_attributes:
-        profiles = user.profiles if user.profiles is not None else (state.profiles if state else [])
-        roles = user.roles if user.roles is not None else (state.roles if state else [])
-        attributes = accounts.attributes_line(user.name, profiles, roles)
-    put = accounts.put(
-        job.root,
-        user.name,
-        uid=user.uid,
-        group=user.group,
-        comment=user.comment,
-        home=user.home,
-        shell=user.shell,
-        attributes=attributes,
-        password_hash=user.password_hash,
-        from_host=user.from_host,
-    )
-    keys = f"{home.lstrip('/')}/.ssh/authorized_keys"
-    make = accounts.make_home(job.root, user.name, home, for_keys=bool(user.ssh_authorized_keys))
-    found = [
-        Step(f"making user {user.name} in zone {job.name}", put),
-        Step(f"making the home directory of user {user.name} in zone {job.name}", make),
-    ]
-    if user.ssh_authorized_keys:
-        text = "".join(f"{key}\n" for key in user.ssh_authorized_keys)
-        what = (job.root, keys, text, "600", user.name, "")
-        found.append(
-            Step(
-                f"writing the keys of user {user.name} in zone {job.name}",
-                files.put_zone_file(*what),
-                done=files.zone_file_is_put(*what),
-            )
-        )
-    elif user.ssh_authorized_keys is not None:
-        say = f"removing the keys of user {user.name} from zone {job.name}"
-        found.append(Step(say, files.remove_zone_file(job.root, keys)))
-    return found
-
-
-def _read_files(zone: ZoneSeen) -> list[ZoneFileState]:
-    users = accounts.parse_passwd(zone.files.get("etc/passwd", ""))
-    owners = {account.uid: account.name for account in reversed(users.values())}
-    groups = accounts.parse_group(zone.files.get("etc/group", ""))
-    found = []
-    for path in (*zone.ours.files, *zone.ours.changed):
-        kept = belongings.parse_kept(zone.kept.get(path, ""))
-        if kept is not None:
-            found.append(
-                ZoneFileState(
-                    path=path,
-                    mode=kept.mode,
-                    owner=owners.get(kept.uid, str(kept.uid)),
-                    uid=kept.uid,
-                    group=groups.get(kept.gid, str(kept.gid)),
-                    gid=kept.gid,
-                    sha256=kept.sha256,
-                )
-            )
-    return found
-
-
-def _read_users(zone: ZoneSeen) -> list[ZoneUserState]:
-    users = accounts.parse_passwd(zone.files.get("etc/passwd", ""))
-    groups = accounts.parse_group(zone.files.get("etc/group", ""))
-    attributes = zone.files.get("etc/user_attr", "")
-    found = []
-    for name in zone.ours.users:
-        account = users.get(name)
-        if account is None:
-            continue
-        said = accounts.parse_attributes(attributes, name)
-        keys = zone.files.get(f"{account.home.lstrip('/')}/.ssh/authorized_keys", "")
-        found.append(
-            ZoneUserState(
-                name=name,
-                uid=account.uid,
-                group=groups.get(account.gid, str(account.gid)),
-                gid=account.gid,
-                comment=account.comment,
-                home=account.home,
-                shell=account.shell,
-                password_digest=zone.kept.get(f"password:{name}", "").strip() or None,
-                ssh_authorized_keys=_keys(keys),
-                profiles=said.get("profiles", []),
-                roles=said.get("roles", []),
-            )
-        )
-    return found
-
-
-def _all_satisfied(wanted: Any, present: Any, key: str, satisfied: Any) -> bool:
-    """Whether exactly the wanted things are there, each as it is wanted."""
-    asked = {getattr(thing, key): thing for thing in wanted or []}
-    have = {getattr(thing, key): thing for thing in present}
-    return asked.keys() == have.keys() and all(satisfied(asked[name], have[name]) for name in asked)
-
-
-def _file_satisfied(file: ZoneFile, state: ZoneFileState) -> bool:
-    return (
-        (file.content is None or _digest(file.content) == state.sha256)
-        and file.mode == state.mode
-        and file.owner in (state.owner, str(state.uid))
-        and file.group in (state.group, str(state.gid))
-    )
-
-
-def _user_satisfied(user: ZoneUser, state: ZoneUserState) -> bool:
-    plain = ("uid", "comment", "home", "shell")
-    lists = ("ssh_authorized_keys", "profiles", "roles")
-    return (
-        all(getattr(user, name) in (None, getattr(state, name)) for name in plain)
-        and all(
-            getattr(user, name) is None or set(getattr(user, name)) == set(getattr(state, name))
-            for name in lists
-        )
-        and user.group in (None, state.group, str(state.gid))
-        and (user.password_hash is None or _digest(user.password_hash) == state.password_digest)
-    )
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _spell_file(file: ZoneFileState) -> dict[str, Any]:
-    spelled = {"path": file.path}
-    spelled |= {"mode": file.mode} if file.mode != "644" else {}
-    spelled |= {"owner": file.owner} if file.owner != "root" else {}
-    spelled |= {"group": file.group} if file.group != "root" else {}
-    return spelled
-
-
-def _spell_user(user: ZoneUserState) -> dict[str, Any]:
-    spelled: dict[str, Any] = {"name": user.name, "uid": user.uid, "shell": user.shell}
-    if str(user.gid) != _DEFAULT_GROUP:
-        spelled["group"] = user.group
-    if user.comment:
-        spelled["comment"] = user.comment
-    if user.home != f"{accounts.HOMES}/{user.name}":
-        spelled["home"] = user.home
-    for field, name in (
-        ("ssh_authorized_keys", "sshAuthorizedKeys"),
-        ("profiles", "profiles"),
-        ("roles", "roles"),
-    ):
-        if getattr(user, field):
-            spelled[name] = list(getattr(user, field))
-    return spelled
-
-
 # The script of the first boot --------------------------------------------------------------------
 
 
@@ -584,14 +344,14 @@ def _plan_first_boot(wanted: InsideInputs, job: Job) -> None:
         note = belongings.keep(job.name, Belongings(first_boot=True))
         job.before.append(Step(f"noting that zone {job.name} has a script for its first boot", note))
         progress = ""
-    elif progress.isdecimal():
-        if progress != "0":
+    elif (status := first_boot.parse_status(progress)) is not None:
+        if status:
             job.warnings.append(
-                f"the script of the first boot of zone {job.name} ended with status {progress}: see "
+                f"the script of the first boot of zone {job.name} ended with status {status}: see "
                 f"/{first_boot.LOG} in the zone; it is not run again"
             )
         return
-    elif not _belongings(job).first_boot or (not progress and job.running):
+    elif not recorded(job).first_boot or (not progress and job.running):
         return
     if not progress:
         job.inside += _script_steps(wanted.first_boot_script, job)

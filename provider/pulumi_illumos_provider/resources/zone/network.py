@@ -17,6 +17,7 @@ from pulumi_illumos_provider.model.common import IpType
 from pulumi_illumos_provider.model.values import HostAddress
 from pulumi_illumos_provider.model.zone.network import NetworkInputs, NetworkState, Nic, host_of
 from pulumi_illumos_provider.plan import Step, sh
+from pulumi_illumos_provider.resources import zap
 from pulumi_illumos_provider.resources import zone_steps as steps
 from pulumi_illumos_provider.resources.attachment import (
     claim_steps,
@@ -77,7 +78,7 @@ class Network(Side[NetworkInputs, NetworkState]):
             job.attached += _tuning_steps(nic, job)
         job.attached += release_steps(job.name, job.now, keep=job.placed)
         job.attached += reservation_steps(job.name, job.placed, job.now)
-        job.attached += zap_records.zone_steps(_zap_record(job, exclusive), job.now)
+        job.attached += zap.zone_steps(_zap_record(job, exclusive), job.now)
 
     def read(self, zone: ZoneSeen, now: Snapshot) -> dict[str, Any]:
         found = nics.read(zone, now)
@@ -118,7 +119,7 @@ class Network(Side[NetworkInputs, NetworkState]):
                 found += steps.delete_vnic_steps(vnic)
         if zone is not None:
             found += _leftover_steps(zone)
-        return [*found, *release_steps(name, now), *zap_records.zone_removal_steps(name, now)]
+        return [*found, *release_steps(name, now), *zap.zone_removal_steps(name, now)]
 
     def spell(self, state: NetworkState) -> dict[str, Any]:
         spelled = nics.spell(state)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pulumi_illumos_provider.illumos import dladm, names, records, zonecfg
 from pulumi_illumos_provider.illumos.brands import Family
+from pulumi_illumos_provider.illumos.lines import split_lines
 from pulumi_illumos_provider.illumos.snapshot import Snapshot, ZoneSeen
 from pulumi_illumos_provider.model.common import IpType, LinkPriority
 from pulumi_illumos_provider.model.values import HostAddress, parse_further_address
@@ -140,7 +141,7 @@ def _told(
 def addresses_of_file(text: str) -> list[Spelled]:
     """Addresses of a hostname file: each line has words of ifconfig(8)."""
     found: list[Spelled] = []
-    for line in text.splitlines():
+    for line in split_lines(text):
         words = line.split("#")[0].split()
         mask = words[words.index("netmask") + 1 :][:1] if "netmask" in words else []
         for word in words:
