@@ -22,6 +22,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from illumos_lab import accounts, accounts_passwords
+from illumos_lab.conffile import default
 from illumos_lab.console_terminal import Terminal, open_again, set_echo
 
 if TYPE_CHECKING:
@@ -283,7 +284,7 @@ class Consoles:
             "PATH": self._host.profile.search_path,
             "SHELL": account.shell,
             "TERM": "sun",
-            "TZ": "UTC",
+            "TZ": default(self._host.path(console.zone, "/etc/default/init"), "TZ") or "UTC",
         }
         # Its modes are the terminal's, but whether it blocks is its own matter.
         fd = open_again(console.terminal.path)

@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 
 from illumos_lab import dump, guests, protocol, smf
 from illumos_lab.commandserver import CommandServer
+from illumos_lab.conffile import default
 from illumos_lab.console import Consoles
 from illumos_lab.datasets import Datasets
 from illumos_lab.faults import Faults
@@ -103,6 +104,7 @@ class Daemon:
             user_key,
             directory / "ssh_host_ed25519_key",
         )
+        host.sshd = self.ssh
         self._commands = CommandServer(host, self._runtime, self.ssh, faults, self.journal)
         self.weather = Weather(host, faults, self.ssh, Disk(directory))
 
@@ -110,6 +112,7 @@ class Daemon:
         self._commands.open_zone(zone, root)
 
     def _zone_stopped(self, zone: str) -> None:
+        self.ssh.end(zone)
         self._commands.close_zone(zone)
 
     # Boot ----------------------------------------------------------------------------------------
@@ -195,7 +198,7 @@ class Daemon:
             "LOGNAME": "root",
             "PATH": self.host.profile.search_path,
             "SHELL": "/usr/bin/bash",
-            "TZ": "UTC",
+            "TZ": default(self.host.path("global", "/etc/default/init"), "TZ") or "UTC",
             "USER": "root",
             **({"PATH": guests.SEARCH_PATH, "SHELL": "/bin/bash"} if guest else {}),
             **message.get("env", {}),

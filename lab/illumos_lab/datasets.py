@@ -33,10 +33,27 @@ SNAPSHOTS = "etc/zfs/snapshots"
 """Where the contents of snapshots are kept."""
 DEVICES = ("dev/zvol/dsk", "dev/zvol/rdsk")
 """Where volumes are seen as devices."""
+MOUNTS = "etc/mnttab"
+"""Table of the mounted file systems, which on illumos the kernel shows."""
 
 USED, AVAILABLE, REFERENCED = 98304, 34359738368, 98304
 VOLUME_BLOCK = 8192
 POOL_SIZE, POOL_ALLOCATED = 42681237504, 8321499136
+
+_SYSTEM_MOUNTS = (
+    ("/devices", "/devices", "devfs", "dev=9000000"),
+    ("/dev", "/dev", "dev", "dev=9040000"),
+    ("ctfs", "/system/contract", "ctfs", "dev=90c0001"),
+    ("proc", "/proc", "proc", "dev=9080000"),
+    ("mnttab", "/etc/mnttab", "mntfs", "dev=9100001"),
+    ("swap", "/etc/svc/volatile", "tmpfs", "xattr,dev=9140001"),
+    ("objfs", "/system/object", "objfs", "dev=9180001"),
+    ("fd", "/dev/fd", "fd", "rw,dev=9240001"),
+    ("swap", "/tmp", "tmpfs", "xattr,dev=9140002"),
+    ("swap", "/var/run", "tmpfs", "xattr,dev=9140003"),
+)
+_ZFS_MOUNT = "rw,devices,setuid,nonbmand,exec,xattr,atime,dev={:x}"
+_ZFS_DEVICE = 0x4310002
 
 WRONG_TYPE = "operation not applicable to datasets of this type"
 
@@ -218,6 +235,7 @@ class Datasets:
                 self._directory(dataset).mkdir(parents=True, exist_ok=True)
             if dataset.type == "volume":
                 self._show_volume(dataset)
+        self._show_mounts()
 
     def _lay_out(self) -> None:
         profile = self._host.profile
@@ -668,6 +686,7 @@ class Datasets:
             if self.value(dataset, "canmount") == "off":
                 raise DatasetError(failed + "'canmount' property is set to 'off'")
             self._mount(dataset)
+            self._show_mounts()
 
     def unmount(self, name: str) -> None:
         """Unmount a file system, named by itself or by its mountpoint.
@@ -680,6 +699,7 @@ class Datasets:
             if found is None or not found.mounted:
                 raise DatasetError(f"cannot unmount '{name}': not currently mounted")
             self._unmount(found)
+            self._show_mounts()
 
     def require(self, name: str) -> Dataset:
         """The dataset of that name.
@@ -804,7 +824,25 @@ class Datasets:
         for directory in DEVICES:
             (self._host.root / directory / name).unlink(missing_ok=True)
 
+    def _show_mounts(self) -> None:
+        """Write mnttab(5): the root first, then what the system has, then what was mounted later."""
+        mounted = [
+            (place, dataset)
+            for dataset in self.all()
+            if (place := self.mount_place(dataset)) is not None and (dataset.mounted or place == "/")
+        ]
+        own = [
+            (dataset.name, place, "zfs", _ZFS_MOUNT.format(_ZFS_DEVICE + number), dataset.created)
+            for number, (place, dataset) in enumerate(sorted(mounted, key=lambda each: each[0] != "/"))
+        ]
+        first = 1 if self._host.profile.boots_from_pool else 0
+        since = min(dataset.created for dataset in self.all())
+        system = [(*entry, since) for entry in _SYSTEM_MOUNTS]
+        lines = ("\t".join(map(str, entry)) for entry in (*own[:first], *system, *own[first:]))
+        replace_file(self._host.root / MOUNTS, "".join(f"{line}\n" for line in lines))
+
     def _save(self) -> None:
+        self._show_mounts()
         items = [
             {
                 "name": each.name,

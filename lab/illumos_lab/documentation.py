@@ -30,9 +30,10 @@ _GATE = "illumos-gate `usr/src/"
 _CHECKED = {
     "dladm": (
         f"{_GATE}cmd/dladm`, `lib/libdladm`, `cmd/dlmgmtd`, `lib/libinetutil` and OmniOS' own versions",
-        "test_dladm test_dladm_aggr test_dladm_bridge test_dladm_iptun test_mistakes test_net_on_linux "
-        "test_router_live test_router_over_aggr test_scripts",
+        "test_dladm test_dladm_aggr test_dladm_bridge test_dladm_iptun test_overlay test_traffic "
+        "test_mistakes test_net_on_linux test_router_live test_router_over_aggr test_scripts",
     ),
+    "dlstat": (f"{_GATE}cmd/dlstat`", "test_traffic"),
     "ipadm": (
         f"{_GATE}cmd/cmd-inet/usr.sbin/ipadm`, `lib/libipadm`",
         "test_ipadm test_ipadm_audit test_ipmp test_ip_boot test_router_live test_mistakes test_scripts",
@@ -83,6 +84,11 @@ _CHECKED = {
     "ipfstat": (f"{_GATE}cmd/ipf`", "test_ipf_counters test_ipf_on_linux"),
     "zfs": (f"{_GATE}cmd/zfs`, `lib/libzfs`", "test_zfs test_zone_brands test_mistakes test_scripts"),
     "zpool": (f"{_GATE}cmd/zpool`", "test_zfs"),
+    "bhyvectl": (f"{_GATE}cmd/bhyvectl`", "test_machine_programs"),
+    "dispadmin": (f"{_GATE}cmd/dispadmin`", "test_machine_programs"),
+    "domainname": ("the manual page", "test_machine_programs"),
+    "getconf": (f"{_GATE}cmd/getconf`", "test_machine_programs"),
+    "pagesize": (f"{_GATE}cmd/pagesize`", "test_machine_programs"),
     "pkg": ("pkg(1) of OmniOS' pkg5", "test_packages"),
     "zap": ("Tribblix' zap", "test_packages test_scripts test_zap_zones"),
     "sudo": ("the manual page", "test_sudo test_lab_core_host"),
@@ -345,6 +351,11 @@ runs commands in it. Its console is not there.
 Zones of brand lx have this machine's userland, too, under what was unpacked. Addresses come from the
 net properties `ips`, `gateway` (of the net that is `primary`), else from `allowed-address` and
 `defrouter`.
+
+Shared-ip zones have ports and sockets of their own, send from their own addresses, and use the routes
+whose router is in one of their networks. A packet of theirs makes one hop more than on illumos.
+
+OmniOS loads the firewall files beside a zone into the rules of option `-G`; packets do not meet these.
 
 Solaris 10 zones ask, after `-u`, what `/etc/sysidcfg` does not say, and wait for the answer.
 

@@ -32,11 +32,16 @@ class Runtime(Protocol):
         """Its links must have been returned to the global zone before."""
         ...
 
-    def start_zone(self, zone: str, root: Path, exclusive_ip: bool) -> None:
-        """Start the zone's init: mount, pid, host name and (exclusive-ip) network namespaces.
+    def create_share(self, zone: str) -> None:
+        """Let a shared-ip zone take part in the global zone's IP stack (at ready)."""
+        ...
 
-        A shared-ip zone runs in the global zone's network namespace.
-        """
+    def destroy_share(self, zone: str) -> None:
+        """Take it out again, with what addresses it has; no-op when it has no part in it."""
+        ...
+
+    def start_zone(self, zone: str, root: Path, exclusive_ip: bool) -> None:
+        """Start the zone's init: mount, pid, host name and network namespaces."""
         ...
 
     def start_guest(self, zone: str, hostname: str) -> Path:
@@ -148,6 +153,22 @@ class Runtime(Protocol):
         ...
 
 
+class Sshd(Protocol):
+    """The sshd of zones; that of the global zone always runs."""
+
+    def listen(self, zone: str, root: Path) -> None:
+        """Let users log in to a zone that runs, whose root directory is given as seen from outside.
+
+        Raises:
+            OSError: its port is taken.
+        """
+        ...
+
+    def leave(self, zone: str) -> None:
+        """Accept no more connections to a zone; those that are there stay."""
+        ...
+
+
 class Host:
     """An emulated illumos machine.
 
@@ -166,6 +187,7 @@ class Host:
         datasets: ZFS (`illumos_lab.datasets`).
         packages: installed packages of each zone (`illumos_lab.packages`).
         consoles: the zones' consoles (`illumos_lab.console`).
+        sshd: logins over the zones' networks (`illumos_lab.ssh_server`).
         time_scale: factor on the durations of slow operations (0 makes them immediate).
         power: end the machine, ``reboot`` or ``off``; returns at once.
     """
@@ -183,6 +205,7 @@ class Host:
     datasets: Datasets
     packages: Packages
     consoles: Consoles
+    sshd: Sshd
     time_scale: float
     power: Callable[[str], None]
 

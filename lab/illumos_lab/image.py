@@ -17,7 +17,7 @@ from illumos_lab.commands import LINKS, ONLY_ON, OPTIONAL, PATHS
 from illumos_lab.links.flows import CONF as FLOWS
 from illumos_lab.links.flows import HEADER as NO_FLOWS
 from illumos_lab.profile import Profile
-from illumos_lab.zone_templates import install_templates
+from illumos_lab.zone_templates import FIRMWARE, add_firmware, install_templates
 
 GATEWAY = "192.0.2.1"
 NAME_SERVER = "198.51.100.80"
@@ -33,6 +33,9 @@ VIRTUAL_BRANDS = frozenset({"bhyve", "kvm", "emu"})
 
 LINUX = ("linux", "linux-usr")
 """Trees of a Linux system; also what the guest of a virtual machine runs from."""
+
+STARTD = "/lib/svc/bin/svc.startd"
+"""What the init of an illumos system runs first, as long as its inittab says so; see inittab(5)."""
 
 KERNEL_VERSION = "/system/lab/kernel-version"
 """File of a running zone with the version of Linux that it is to show."""
@@ -79,8 +82,8 @@ flatpak lsb_release chattr lsattr free vmstat arch
 _DIRECTORIES = """
 dev etc/default etc/dladm etc/inet etc/init.d etc/ipadm etc/ipf etc/opt etc/rc2.d etc/rc3.d
 etc/rcS.d etc/security etc/ssh etc/svc/profile etc/zfs etc/zones export home mnt opt proc root
-sbin system/lab tmp usr var/adm var/cache var/log var/run var/spool/cron var/svc/log
-var/svc/manifest var/svc/profile var/tmp var/opt var/sadm/pkg var/lib/misc var/empty
+sbin system/lab tmp usr var/adm var/cache var/crash var/cron var/log var/mail var/run var/spool/cron
+var/svc/log var/svc/manifest var/svc/profile var/tmp var/opt var/sadm/pkg var/lib/misc var/empty
 """
 
 _LINUX_DIRECTORIES = """
@@ -215,6 +218,14 @@ IP Filter Management:solaris:cmd:::/usr/sbin/ipfstat:privs=sys_ip_config;gid=sys
 IP Filter Management:solaris:cmd:::/usr/sbin/ipnat:privs=sys_ip_config;gid=sys
 IP Filter Management:solaris:cmd:::/usr/sbin/ippool:privs=sys_ip_config;gid=sys
 """  # noqa: E501
+
+_POLICY = """\
+AUTHS_GRANTED=
+PROFS_GRANTED=Basic Solaris User
+CONSOLE_USER=Console User
+CRYPT_ALGORITHMS_ALLOW=1,2a,md5,5,6
+CRYPT_DEFAULT=5
+"""
 
 # Python on illumos says so. Programs that it starts ask uname(1), which is emulated.
 _PYTHON_SITE = """\
@@ -361,9 +372,12 @@ def _build_root(root: Path, profile: Profile) -> None:
     _write(root, "etc/default/su", search)
     _write(root, "etc/default/passwd", "MAXWEEKS=\nMINWEEKS=\nPASSLENGTH=6\n")
     _write(root, "etc/default/init", "TZ=UTC\n")
+    _write(root, "etc/default/useradd", "MANAGE_ZFS=NO\n")
+    _write(root, "etc/inittab", f"smf::sysinit:{STARTD} >/dev/msglog 2<>/dev/msglog </dev/console\n")
     _write(root, "etc/default/dhcpagent", "RELEASE_ON_SIGTERM=no\n")
     _write(root, "etc/skel/.profile", "PATH=/usr/bin:/usr/sbin:/sbin\nexport PATH\n")
     _write(root, "etc/profile", 'trap "" 2 3\nexport LOGNAME PATH\ntrap 2 3\n')
+    _write(root, "etc/.login", "umask 022\n")
     _write(root, "etc/inet/netmasks", "")
     _write(root, "etc/shells", "".join(f"{shell}\n" for shell in _SHELLS.split()))
     if profile.name in ONLY_ON["/usr/bin/sudo"]:
@@ -374,6 +388,7 @@ def _build_root(root: Path, profile: Profile) -> None:
     _write(root, "etc/group", _GROUP)
     _write(root, "etc/security/prof_attr", _PROF_ATTR)
     _write(root, "etc/security/exec_attr", _EXEC_ATTR)
+    _write(root, "etc/security/policy.conf", _POLICY)
     _write(root, "etc/security/auth_attr", "solaris.*:::Primary Administrator::\n")
 
 
@@ -470,6 +485,8 @@ def _build_usr(usr: Path, profile: Profile) -> None:
     _hide(usr / "lib/os-release")
     for name in ("sh", "ksh"):
         (usr / "bin" / name).symlink_to("ksh93")
+    (usr / "share/lib").mkdir(parents=True)
+    (usr / "share/lib/zoneinfo").symlink_to("../zoneinfo")
     (usr / "gnu").mkdir()
     (usr / "gnu/bin").symlink_to("../bin")
     for name in ("sh", "id", "grep", "sed", "awk", "tail"):
@@ -477,6 +494,8 @@ def _build_usr(usr: Path, profile: Profile) -> None:
     # Nobody types on the console: what waits for a login there only sleeps.
     (usr / "lib/saf").mkdir()
     (usr / "lib/saf/ttymon").symlink_to("../../bin/sleep")
+    if "bhyve" in (brand.name for brand in profile.brands if not brand.overlay):
+        add_firmware(usr / FIRMWARE.removeprefix("usr/"))
     for library in Path("/usr/lib").glob("python3.*"):
         _write(
             usr,

@@ -238,19 +238,32 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
+class Traffic:
+    """What a link has carried since it was made, in packets and bytes."""
+
+    ipackets: int = 0
+    rbytes: int = 0
+    ierrors: int = 0
+    opackets: int = 0
+    obytes: int = 0
+    oerrors: int = 0
+
+
+@dataclass(frozen=True)
 class OverlayTarget:
     """Where frames of an overlay go.
 
     Attributes:
         mac: receiver on the overlay, without leading zeros; empty means every receiver.
         address, port: host and UDP port to send them to; an empty address drops them.
-        ip: IPv4 address of the receiver, for which ARP is answered; empty when none is known.
+        ip, ip6: the receiver's own addresses, for which ARP and NDP are answered; empty when not known.
     """
 
     mac: str
     address: str
     port: int
     ip: str = ""
+    ip6: str = ""
 
 
 class Kernel(Protocol):
@@ -283,6 +296,15 @@ class Kernel(Protocol):
 
     def learned(self, name: str) -> tuple[tuple[str, str], ...]:
         """The MAC addresses behind what a link is connected to, each with the link that leads there."""
+        ...
+
+    def traffic(self, link: str, zone: str = "global") -> Traffic:
+        """What a link has carried; of a network card what went over the wire, of a switch nothing.
+
+        Args:
+            link: name of the link, or the loopback interface.
+            zone: whose loopback interface.
+        """
         ...
 
     def create_tunnel(self, name: str, mac: str, mtu: int) -> None:
@@ -320,7 +342,10 @@ class Kernel(Protocol):
 
     def unplumb(self, zone: str, link: str) -> None: ...
     def add_address(self, zone: str, link: str, address: Interface, peer: str = "") -> None:
-        """Give an interface an address; with ``peer`` nobody but that address is on its other side."""
+        """Give an interface an address; with ``peer`` nobody but that address is on its other side.
+
+        Of a shared-ip zone, the interface is the global zone's and the address only that zone's.
+        """
         ...
 
     def delete_address(self, zone: str, link: str, address: Interface, peer: str = "") -> None: ...
@@ -334,7 +359,7 @@ class Kernel(Protocol):
         self, zone: str, destination: Network, gateway: str, link: str | None = None, discard: str = ""
     ) -> None: ...
     def sockets(self, zone: str) -> tuple[Socket, ...]:
-        """The TCP and UDP sockets of a stack."""
+        """The TCP and UDP sockets of a zone; of the global zone with those of all that share its stack."""
         ...
 
     def neighbours(self, zone: str) -> tuple[Neighbour, ...]:

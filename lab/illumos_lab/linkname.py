@@ -1,6 +1,6 @@
 """Names of datalinks, and the MAC addresses printed beside them.
 
-Rests on dladm(8) and the rules of libdladm: at most 31 characters, a letter first, a decimal number
+Rests on the rules of libdladm: at most 31 characters, no digit first, a decimal number
 without leading zeros last.
 """
 
@@ -15,7 +15,7 @@ MAX_LENGTH = 31
 MAX_NUMBER = 4294967294
 """Largest number that a name may end in."""
 
-_NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9_.]*[A-Za-z_.])?(0|[1-9][0-9]*)")
+_NAME = re.compile(r"[A-Za-z_.](?:[A-Za-z0-9_.]*[A-Za-z_.])?(0|[1-9][0-9]*)")
 _OCTET = re.compile(r"[0-9A-Fa-f]{1,2}")
 
 
@@ -44,6 +44,11 @@ def parse_mac(text: str) -> str | None:
     if len(octets) != 6 or not all(_OCTET.fullmatch(octet) for octet in octets):
         return None
     return ":".join(f"{int(octet, 16):x}" for octet in octets)
+
+
+def octets(mac: str) -> tuple[int, ...]:
+    """The octets of a MAC address, by which addresses are sorted; none of an empty text."""
+    return tuple(int(octet, 16) for octet in mac.split(":") if octet)
 
 
 def parse_mac_prefix(text: str) -> list[int] | None:

@@ -9,6 +9,9 @@ from pathlib import Path
 MEMORY_MEGABYTES = 8192
 """Physical memory that the emulated machine claims to have."""
 
+PAGE_BYTES = 4096
+"""Size of a page of it."""
+
 
 def resident_bytes(pids: Iterable[int]) -> int:
     """Memory that processes occupy, given their ids as the machine underneath counts them."""

@@ -70,6 +70,7 @@ class Output:
         warn: called with the text of a warning about an unknown field (human mode only).
         default: names of the columns shown without ``-o``.
         wrap: break long comma-separated values (human mode only).
+        right: set columns to the right (human mode only).
 
     Raises:
         OfmtError: the fields asked for are not known, or must be named.
@@ -85,10 +86,12 @@ class Output:
         warn: Callable[[str], None],
         default: Sequence[str] | None = None,
         wrap: bool = False,
+        right: bool = False,
     ) -> None:
         self._run = run
         self._parseable = parseable
         self._wrap = wrap
+        self._right = right
         self._fields = _choose(columns, wanted, parseable, warn, default)
         self._rows = 0
         try:
@@ -112,6 +115,23 @@ class Output:
         self._run.out("".join(lines))
 
     def _line(self, texts: Sequence[str]) -> str:
+        return self._line_to_the_right(texts) if self._right else self._line_to_the_left(texts)
+
+    def _line_to_the_right(self, texts: Sequence[str]) -> str:
+        line = ""
+        overflow = 0
+        for field, text in zip(self._fields[:-1], texts[:-1], strict=True):
+            # As to the left, but the blank after a column is not of its width.
+            if len(text) + overflow >= field.width:
+                overflow += len(text) - field.width + 1
+                width = field.width
+            else:
+                width = field.width - min(overflow, field.width - len(text))
+                overflow -= field.width - width
+            line += f"{text:>{width}} "
+        return line + f"{texts[-1]:>{self._fields[-1].width}}\n"
+
+    def _line_to_the_left(self, texts: Sequence[str]) -> str:
         line = ""
         overflow = 0
         for field, text in zip(self._fields[:-1], texts[:-1], strict=True):

@@ -21,7 +21,7 @@ from illumos_lab import dnsmasq, haproxy, services
 from illumos_lab.commands import OPTIONAL
 from illumos_lab.conffile import replace_file
 from illumos_lab.image import SPARSE_BRANDS, SUDOERS, has_directory, install_program
-from illumos_lab.zone_templates import install_brand
+from illumos_lab.zone_templates import install_brand, install_machines
 
 if TYPE_CHECKING:
     from illumos_lab.host import Host
@@ -99,6 +99,11 @@ class Package:
     files: tuple[tuple[str, str], ...] = ()
     directories: tuple[Directory, ...] = ()
     user: User | None = None
+
+    @property
+    def in_opt(self) -> bool:
+        """Whether it is installed below /opt, which zones of Tribblix do not get from the global zone."""
+        return any(path.startswith("/opt/") for path, _ in self.links)
 
 
 _OVERLAY_NAMES = """
@@ -226,6 +231,7 @@ def _tribblix(profile: Profile) -> Iterable[Package]:
         ("SUNWcs", "0.5.11", "core Solaris"),
         ("SUNWcsd", "0.5.11", "core Solaris devices"),
         ("TRIBsys-zones", "0.38.0", "Zones configuration and administration"),
+        ("TRIBblix-zones", "0.38.0", "Brands of Tribblix zones"),
         ("TRIBzap", "0.2026.7", "Tribblix package and zone management"),
         ("TRIBopenssh", "9.9.2", "OpenSSH"),
     ):
@@ -299,8 +305,7 @@ class Packages:
         for name in names:
             self.install(self._host.root, name)
         if self._svr4:
-            for overlay in OVERLAYS:
-                replace_file(self._host.root / _OVERLAY_RECORDS / f"{overlay}.ovl", f"NAME={overlay}\n")
+            self._describe_overlays(self._host.root)
             for overlay in _INSTALLED_OVERLAYS:
                 self.install_overlay(self._host.root, overlay)
 
@@ -397,6 +402,7 @@ class Packages:
         for brand in self._host.profile.brands:
             if brand.overlay == name:
                 install_brand(zone_root, brand.name)
+                install_machines(zone_root, brand.name)
 
     def uninstall(self, zone_root: Path, name: str) -> bool:
         """Remove a package, named in full, with its services, files and user; False when it is not there.
@@ -414,15 +420,32 @@ class Packages:
             self._strike(zone_root, package)
         return True
 
-    def populate(self, zone_root: Path, brand: str, packages: Sequence[str]) -> None:
+    def populate(
+        self,
+        zone_root: Path,
+        brand: str,
+        packages: Sequence[str],
+        *,
+        overlays: Sequence[str] = (),
+        partial: bool = False,
+    ) -> None:
         """Give a new zone its packages: the base system, what its brand shares, and those asked for.
+
+        Args:
+            zone_root: the zone's root directory.
+            brand: its brand.
+            packages: packages that it gets besides.
+            overlays: overlays that it gets (Tribblix).
+            partial: it has these alone, of what else the global zone has nothing.
 
         Raises:
             UnknownPackageError: one of them does not exist; nothing has been installed.
         """
         wanted = [package.name for package in self.catalogue.values() if package.base]
-        there = [package.name for package in self.all_installed(self._host.root)]
-        if brand in SPARSE_BRANDS:
+        there = [
+            each.name for each in self.all_installed(self._host.root) if not (self._svr4 and each.in_opt)
+        ]
+        if brand in SPARSE_BRANDS or (brand == "whole-root" and not partial):
             wanted += there
         elif self._host.profile.ipfilter_package in there and not self._svr4:
             # IPS keeps it in zones exactly when the global zone has it.
@@ -436,9 +459,25 @@ class Packages:
             wanted.append(found[0].name)
         for name in wanted:
             self.install(zone_root, name)
+        if self._svr4:
+            self._lay_out_overlays(zone_root, brand, overlays, partial)
         if (self._host.root / _IPS_PUBLISHERS).exists():
             # A new zone has the publishers of the global zone.
             self.set_publishers(zone_root, self.publishers(self._host.root))
+
+    def _lay_out_overlays(self, root: Path, brand: str, overlays: Sequence[str], partial: bool) -> None:
+        """Tell a zone of Tribblix which overlays there are, and which of them it has."""
+        if brand not in SPARSE_BRANDS and brand != "whole-root":
+            return
+        self._describe_overlays(root)
+        for overlay in sorted(OVERLAYS):
+            inherited = overlay == "base" if partial else self.has_overlay(self._host.root, overlay)
+            if inherited or overlay in overlays:
+                replace_file(root / _OVERLAY_RECORDS / "installed" / overlay, "")
+
+    def _describe_overlays(self, root: Path) -> None:
+        for overlay in OVERLAYS:
+            replace_file(root / _OVERLAY_RECORDS / f"{overlay}.ovl", f"NAME={overlay}\n")
 
     def make_devices(self, zone: str) -> None:
         """Make the devices of IPFilter in a stack that has just come up.

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
-from illumos_lab import first_boot, haproxy
+from illumos_lab import bridging, first_boot, haproxy
 from illumos_lab.dnsmasq import start_dnsmasq
 from illumos_lab.ip import ndpd
 from illumos_lab.ipfilter import method as ipfilter
@@ -18,6 +18,7 @@ from illumos_lab.profile import Profile
 from illumos_lab.service import (
     Context,
     Dependency,
+    MethodError,
     Service,
 )
 
@@ -33,6 +34,11 @@ def _start_physical(context: Context) -> None:
     if stack is not None:
         stack.boot()
     _run_deferred(context, "/var/svc/profile/upgrade_datalink")
+
+
+def _start_varpd(context: Context) -> None:
+    with context.host.lock:
+        context.host.links.reread_overlays()
 
 
 def _run_deferred(context: Context, script: str) -> None:
@@ -84,6 +90,19 @@ def _start_console_login(context: Context) -> None:
     argv = ["/usr/bin/bash", "-c", 'exec -a "$0" /usr/lib/saf/ttymon infinity', line]
     context.process = context.host.runtime.start(context.zone, argv, context.log)
     context.host.consoles.listen(context.zone, context.process)
+
+
+def _start_sshd(context: Context) -> None:
+    if context.zone == "global":
+        return
+    try:
+        context.host.sshd.listen(context.zone, context.host.zone_root(context.zone))
+    except OSError as error:
+        raise MethodError(255, f"Bind to port 22 on 0.0.0.0 failed: {error.strerror}.") from error
+
+
+def _stop_sshd(context: Context) -> None:
+    context.host.sshd.leave(context.zone)
 
 
 def _set_nodename(context: Context) -> None:
@@ -223,6 +242,8 @@ _BASE = (
             *_needs(_LOCAL, "milestone/network"),
             Dependency((IPFILTER,), "optional_all"),
         ),
+        start=_start_sshd,
+        stop=_stop_sshd,
         exec="/lib/svc/method/sshd start",
     ),
     _plain("system/name-service-cache:default", "name service cache", _LOCAL),
@@ -268,7 +289,14 @@ _GLOBAL_ONLY = (
     _plain("system/power:default", "power management"),
     _plain("system/dbus:default", "D-BUS message bus"),
     _plain("system/zones-monitoring:default", "zone statistics monitoring"),
-    _plain("network/varpd:default", "virtual ARP daemon", enabled=False),
+    Service(
+        "svc:/network/varpd:default",
+        "virtual ARP daemon",
+        enabled=False,
+        dependencies=_needs("network/loopback", "network/datalink-management"),
+        start=_start_varpd,
+        exec="/usr/lib/varpd/varpd",
+    ),
     Service(
         "svc:/system/rcap:default",
         "resource cap daemon",
@@ -300,6 +328,23 @@ _NWAM = Service(
 )
 
 
+_CREDENTIAL = {
+    "omnios": {"privileges": "basic,net_privaddr"},
+    "openindiana": {"privileges": "basic,net_privaddr,net_icmpaccess"},
+    "smartos": {},
+}
+"""What dnsmasq may do where SMF starts it as a user of its own."""
+
+
+def _method(name: str, command: str, **properties: str) -> dict[str, tuple[str, str]]:
+    """The property group of a method (smf_method(7))."""
+    group = {"exec": command, "type": "method", **properties}
+    return {
+        f"{name}/{key}": ("count" if key == "timeout_seconds" else "astring", value)
+        for key, value in group.items()
+    }
+
+
 def _from_packages(profile: Profile) -> tuple[Service, ...]:
     restarting = Dependency(
         ("svc:/network/physical", "svc:/system/identity:node", "svc:/system/identity:domain"),
@@ -329,7 +374,12 @@ def _from_packages(profile: Profile) -> tuple[Service, ...]:
             stop=ipfilter.stop,
             refresh=ipfilter.start,
             exec="/lib/svc/method/ipfilter start",
-            properties=ipfilter.PROPERTIES,
+            properties={
+                **ipfilter.PROPERTIES,
+                **_method("start", "/lib/svc/method/ipfilter start", timeout_seconds="120"),
+                **_method("stop", "/lib/svc/method/ipfilter stop", timeout_seconds="60"),
+                **_method("refresh", "/lib/svc/method/ipfilter reload", timeout_seconds="120"),
+            },
         ),
         Service(
             dnsmasq.fmri,
@@ -339,6 +389,11 @@ def _from_packages(profile: Profile) -> tuple[Service, ...]:
             dependencies=needs,
             start=start_dnsmasq,
             exec=f"{dnsmasq.binary} -C {dnsmasq.config}",
+            properties=_method(
+                "start",
+                f"{dnsmasq.binary} -C {dnsmasq.config}",
+                **({} if dnsmasq.starts_as_root else _CREDENTIAL[profile.name] | {"user": dnsmasq.user}),
+            ),
         ),
         Service(
             profile.haproxy.fmri,
@@ -368,6 +423,8 @@ def by_fmri(profile: Profile, fmri: str) -> Service:
     Raises:
         KeyError: the distribution has no such instance.
     """
+    if fmri.startswith(bridging.SERVICE):
+        return bridging.service(fmri)
     for service in catalogue(profile):
         if service.fmri == fmri:
             return service
@@ -377,9 +434,10 @@ def by_fmri(profile: Profile, fmri: str) -> Service:
 def delivered(profile: Profile, zone: str, installed: Iterable[str]) -> list[Service]:
     """The services of a zone: those of the base system, and those that its packages brought."""
     wanted = frozenset(installed)
-    return [
+    own = [
         service
         for service in catalogue(profile)
         if service.fmri in wanted
         or (not service.package and (service.in_global if zone == "global" else service.in_zones))
     ]
+    return [*own, *(bridging.service(fmri) for fmri in sorted(wanted) if fmri.startswith(bridging.SERVICE))]

@@ -1,4 +1,4 @@
-"""The host's sshd: real SSH, with sessions that run in the emulated global zone.
+"""The sshd of a host and of its zones: real SSH, with sessions that run in the emulated zone.
 
 What sshd(8) does and programs rely on is kept: a command goes to the user's login shell, a channel
 ends when the command has ended *and* its output is closed, and a command without a terminal goes on
@@ -29,11 +29,11 @@ from asyncssh.stream import SSHTCPStreamSession
 
 from illumos_lab import accounts
 from illumos_lab.conffile import default
-from illumos_lab.console_terminal import open_terminal
-from illumos_lab.faults import Faults, MaxStartups
+from illumos_lab.faults import Faults, Login, MaxStartups
 from illumos_lab.journal import Journal
 from illumos_lab.linux import LinuxKernel, LinuxRuntime
 from illumos_lab.sshline import Line
+from illumos_lab.zone_states import GLOBAL
 
 _log = logging.getLogger(__name__)
 
@@ -61,10 +61,43 @@ class Channel:
 
 
 _MANY_CHANNELS = 500
+_PORT = 22
+_HOST_KEY = "etc/ssh/ssh_host_ed25519_key"
+
+
+@dataclass
+class _Place:
+    """A zone to log in to.
+
+    Attributes:
+        zone: its name.
+        root: its root directory, seen from outside.
+        faults: what may go wrong; in zones nothing does.
+        host_key: its sshd's key; None for what the host shows now.
+        startups: connections that have not logged in yet.
+    """
+
+    zone: str
+    root: Path
+    faults: Faults | None = None
+    host_key: asyncssh.SSHKey | None = None
+    startups: int = 0
+
+    @property
+    def login(self) -> Login:
+        return Login() if self.faults is None else self.faults.login
+
+
+@dataclass(frozen=True)
+class _Listener:
+    """What accepts the connections of a place."""
+
+    socket: socket.socket
+    task: asyncio.Task[None]
 
 
 class SshServer:
-    """Serves one host; runs an event loop in a thread of its own.
+    """Serves one host and its zones; runs an event loop in a thread of its own.
 
     Args:
         runtime, kernel: the host's machine.
@@ -93,13 +126,10 @@ class SshServer:
         self.user_key = asyncssh.import_public_key(user_key)
         self._channels: dict[int, Channel] = {}
         self.loop = asyncio.new_event_loop()
-        if not host_key.exists():
-            key = asyncssh.generate_private_key("ssh-ed25519")
-            key.write_private_key(str(host_key))
-            host_key.chmod(0o600)
-        self._own_host_key = self._host_key = asyncssh.read_private_key(str(host_key))
+        self._own_host_key = self._host_key = _kept_key(host_key)
         self._lines: set[Line] = set()
-        self._startups = 0
+        self._listeners: dict[str, _Listener] = {}
+        self._zone_connections: dict[str, set[_Server]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="sshd", daemon=True)
 
@@ -146,47 +176,79 @@ class SshServer:
             OSError: the port is taken.
         """
         outer = socket.create_server(("127.0.0.1", port))
-        netns = self.kernel.netns("global")
-        inner = netns.call(lambda: socket.create_server(("0.0.0.0", 22)))
+        inner = self._bind(GLOBAL)
         self._thread.start()
+        place = _Place(GLOBAL, self.runtime.root, self.faults)
         for listener in (outer, inner):
-            asyncio.run_coroutine_threadsafe(self._listen(listener), self.loop).result()
+            asyncio.run_coroutine_threadsafe(self._listen(listener, place), self.loop).result()
         return int(outer.getsockname()[1])
+
+    def listen(self, zone: str, root: Path) -> None:
+        """Let users log in to a zone that runs, by its own addresses and with keys of its own.
+
+        Args:
+            zone: the zone.
+            root: its root directory, seen from outside.
+
+        Raises:
+            OSError: its port is taken.
+        """
+        place = _Place(zone, root, host_key=_kept_key(root / _HOST_KEY))
+        listener = self._bind(zone)
+        work = asyncio.run_coroutine_threadsafe(self._listen(listener, place), self.loop)
+        self._listeners[zone] = work.result()
+
+    def leave(self, zone: str) -> None:
+        """Accept no more connections to a zone; no-op where nothing listens."""
+        listener = self._listeners.pop(zone, None)
+        if listener is not None:
+            self.loop.call_soon_threadsafe(listener.task.cancel)
+
+    def end(self, zone: str) -> None:
+        """Cut off all connections to a zone, and accept no more."""
+        self.leave(zone)
+        for server in self._zone_connections.pop(zone, set()):
+            server.drop()
+
+    def _bind(self, zone: str) -> socket.socket:
+        return self.kernel.netns(zone).call(lambda: socket.create_server(("0.0.0.0", _PORT)))
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
 
-    async def _listen(self, listener: socket.socket) -> None:
+    async def _listen(self, listener: socket.socket, place: _Place) -> _Listener:
         listener.setblocking(False)
-        self._keep(self._accept(listener))
+        return _Listener(listener, self._keep(self._accept(listener, place)))
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
-    async def _accept(self, listener: socket.socket) -> None:
-        while True:
-            client, _ = await self.loop.sock_accept(listener)
-            if MaxStartups.parse(self.faults.login.max_startups).refuses(self._startups):
-                with client, contextlib.suppress(OSError):
-                    client.send(b"Exceeded MaxStartups\r\n")
-                continue
-            self._startups += 1
-            self._keep(self._serve(client))
+    async def _accept(self, listener: socket.socket, place: _Place) -> None:
+        with listener:
+            while True:
+                client, _ = await self.loop.sock_accept(listener)
+                if MaxStartups.parse(place.login.max_startups).refuses(place.startups):
+                    with client, contextlib.suppress(OSError):
+                        client.send(b"Exceeded MaxStartups\r\n")
+                    continue
+                place.startups += 1
+                self._keep(self._serve(client, place))
 
-    async def _serve(self, client: socket.socket) -> None:
+    async def _serve(self, client: socket.socket, place: _Place) -> None:
         """Take a connection through login; what comes after that is up to its callbacks."""
         try:
             peer = (*client.getpeername(), *client.getsockname())
-            line = Line(lambda: self.faults.login.latency, lambda: self.faults.login.frozen)
+            line = Line(lambda: place.login.latency, lambda: place.login.frozen)
             inner = await line.open(client)
             self._lines = {line, *(old for old in self._lines if not old.closed)}
             await asyncssh.run_server(
                 inner,
-                server_factory=lambda: _Server(self, line, peer),
-                server_host_keys=[self._host_key],
+                server_factory=lambda: _Server(self, place, line, peer),
+                server_host_keys=[place.host_key or self._host_key],
                 encoding=None,
                 line_editor=False,
                 server_version="OpenSSH_9.6",
@@ -196,7 +258,16 @@ class SshServer:
         except (OSError, asyncssh.Error) as error:
             _log.info("a connection did not log in: %s", error)
         finally:
-            self._startups -= 1
+            place.startups -= 1
+
+    def opened(self, server: _Server) -> None:
+        """Remember a connection to a zone, which ends with the zone."""
+        if server.place.zone != GLOBAL:
+            self._zone_connections.setdefault(server.place.zone, set()).add(server)
+
+    def closed(self, server: _Server) -> None:
+        """Forget a connection."""
+        self._zone_connections.get(server.place.zone, set()).discard(server)
 
     def channel_of(self, session: int) -> Channel | None:
         """The channel whose session a process belongs to."""
@@ -221,12 +292,16 @@ class _Server(asyncssh.SSHServer):
 
     Args:
         owner: the host's sshd.
+        place: where it leads to.
         line: what lies between it and the client.
         peer: client address and port, server address and port.
     """
 
-    def __init__(self, owner: SshServer, line: Line, peer: tuple[str, int, str, int]) -> None:
+    def __init__(
+        self, owner: SshServer, place: _Place, line: Line, peer: tuple[str, int, str, int]
+    ) -> None:
         self.owner = owner
+        self.place = place
         self.line = line
         self.peer = peer
         self.lost = False
@@ -236,12 +311,14 @@ class _Server(asyncssh.SSHServer):
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self.connection = conn
+        self.owner.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
+        self.owner.closed(self)
 
     def begin_auth(self, username: str) -> bool:
-        banner = self.owner.faults.login.banner
+        banner = self.place.login.banner
         if banner and self.connection is not None:
             self.connection.send_auth_banner(banner)
         return True
@@ -250,17 +327,17 @@ class _Server(asyncssh.SSHServer):
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        account = accounts.by_name(self.owner.runtime.root, username)
+        account = accounts.by_name(self.place.root, username)
         if account is None or (account.uid == 0 and not self._lets_root_in()):
             return False
-        if key == self.owner.user_key:
+        if key == self.owner.user_key and self.place.zone == GLOBAL:
             return True
         return key in self._authorized_keys(account)
 
     def _lets_root_in(self) -> bool:
         """Whether sshd_config(5) allows root to log in by key; here it is read at each login."""
         with contextlib.suppress(OSError):
-            text = (self.owner.runtime.root / "etc/ssh/sshd_config").read_text(errors="replace")
+            text = (self.place.root / "etc/ssh/sshd_config").read_text(errors="replace")
             for line in text.splitlines():
                 words = line.lower().split()
                 if words[:1] == ["permitrootlogin"]:
@@ -268,7 +345,7 @@ class _Server(asyncssh.SSHServer):
         return True
 
     def _authorized_keys(self, account: accounts.Account) -> list[asyncssh.SSHKey]:
-        file = self.owner.runtime.root / account.home.lstrip("/") / ".ssh/authorized_keys"
+        file = self.place.root / account.home.lstrip("/") / ".ssh/authorized_keys"
         keys = []
         with contextlib.suppress(OSError):
             for line in file.read_text(errors="replace").splitlines():
@@ -277,10 +354,11 @@ class _Server(asyncssh.SSHServer):
         return keys
 
     def auth_completed(self) -> None:
-        self.number = self.owner.journal.connection_opened()
+        if self.place.zone == GLOBAL:
+            self.number = self.owner.journal.connection_opened()
 
     def session_requested(self) -> asyncssh.SSHServerSession[bytes]:
-        if len(self.sessions) >= self.owner.faults.login.max_sessions:
+        if len(self.sessions) >= self.place.login.max_sessions:
             # What OpenSSH says beyond MaxSessions.
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "open failed")
         session = _Session(self)
@@ -291,9 +369,9 @@ class _Server(asyncssh.SSHServer):
         return self._forward(dest_host, dest_port)
 
     async def _forward(self, host: str, port: int) -> Any:
-        """Port forwarding goes out from the host's own network."""
+        """Port forwarding goes out from the zone's own network."""
         try:
-            netns = self.owner.kernel.netns("global")
+            netns = self.owner.kernel.netns(self.place.zone)
             outgoing = netns.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
             outgoing.setblocking(False)
             await asyncio.get_running_loop().sock_connect(outgoing, (host, port))
@@ -315,8 +393,10 @@ class _Server(asyncssh.SSHServer):
         if self.connection is not None:
             self.owner.loop.call_soon_threadsafe(self.connection.abort)
 
-    def channel(self) -> Channel:
-        """A new channel of this connection, counted."""
+    def channel(self) -> Channel | None:
+        """A new channel of this connection, counted; None for one to another zone than the global one."""
+        if self.place.zone != GLOBAL:
+            return None
         number = self.owner.journal.channel_opened()
         return Channel(
             self.number,
@@ -332,6 +412,17 @@ class _Server(asyncssh.SSHServer):
         """Name of the user who logged in."""
         assert self.connection is not None
         return cast(str, self.connection.get_extra_info("username"))
+
+
+def _kept_key(file: Path) -> asyncssh.SSHKey:
+    """The private key of a file, made when there is none."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        key = asyncssh.generate_private_key("ssh-ed25519")
+        key.write_private_key(str(file))
+        file.chmod(0o600)
+        key.write_public_key(f"{file}.pub")
+    return asyncssh.read_private_key(str(file))
 
 
 def _same(protocol: _Output) -> _Output:
@@ -352,6 +443,7 @@ class _Session(asyncssh.SSHServerSession[bytes]):
     def __init__(self, server: _Server) -> None:
         self._server = server
         self._owner = server.owner
+        self._place = server.place
         self._command: str | None = None
         self._subsystem = False
         self._terminal: tuple[str, tuple[int, int, int, int]] | None = None
@@ -388,14 +480,14 @@ class _Session(asyncssh.SSHServerSession[bytes]):
     def subsystem_requested(self, subsystem: str) -> bool:
         self._subsystem = True
         self._command = _SFTP_SERVER
-        return subsystem == "sftp" and self._owner.runtime.root.joinpath(_SFTP_SERVER.lstrip("/")).exists()
+        return subsystem == "sftp" and self._place.root.joinpath(_SFTP_SERVER.lstrip("/")).exists()
 
     def session_started(self) -> None:
         self._start_task = self._owner.loop.create_task(self._start())
 
     # The process ---------------------------------------------------------------------------------
     async def _start(self) -> None:
-        login = self._owner.faults.login
+        login = self._place.login
         # sftp is played by sshd itself (internal-sftp): no shell reads its start-up files.
         if not self._subsystem:
             self._channel.write(login.noise.encode())
@@ -407,10 +499,10 @@ class _Session(asyncssh.SSHServerSession[bytes]):
             self._channel.exit(127)
 
     async def _spawn(self) -> None:
-        account = accounts.by_name(self._owner.runtime.root, self._server.user)
+        account = accounts.by_name(self._place.root, self._server.user)
         if account is None:
             raise OSError("the user has gone")
-        shell = self._owner.faults.login.shells.get(account.name, account.shell)
+        shell = self._place.login.shells.get(account.name, account.shell)
         argv = [shell, "-l"] if self._command is None else [shell, "-c", self._command]
         env = self._environment(account, shell)
         theirs, ours = self._files(account)
@@ -418,7 +510,7 @@ class _Session(asyncssh.SSHServerSession[bytes]):
 
         def start() -> subprocess.Popen[bytes]:
             process = self._owner.runtime.popen(
-                "global",
+                self._place.zone,
                 argv,
                 uid=account.uid,
                 env=env,
@@ -451,7 +543,7 @@ class _Session(asyncssh.SSHServerSession[bytes]):
             "PATH": self._search_path(account),
             "MAIL": f"/var/mail/{account.name}",
             "SHELL": shell,
-            "TZ": "UTC",
+            "TZ": default(self._place.root / "etc/default/init", "TZ") or "UTC",
             "SSH_CLIENT": f"{client} {client_port} {server_port}",
             "SSH_CONNECTION": f"{client} {client_port} {server} {server_port}",
         }
@@ -460,11 +552,11 @@ class _Session(asyncssh.SSHServerSession[bytes]):
         for name, value in self._channel.get_environment().items():
             if name == "LANG" or name.startswith("LC_"):
                 env[name] = value
-        return env | self._owner.faults.login.env
+        return env | self._place.login.env
 
     def _search_path(self, account: accounts.Account) -> str:
         """``PATH``, or for root ``SUPATH``, of /etc/default/login."""
-        file = self._owner.runtime.root / "etc/default/login"
+        file = self._place.root / "etc/default/login"
         return default(file, "PATH" if account.uid else "SUPATH") or self._owner.search_path
 
     def _files(self, account: accounts.Account) -> tuple[list[int], list[int]]:
@@ -479,7 +571,7 @@ class _Session(asyncssh.SSHServerSession[bytes]):
         )
 
     def _open_terminal(self, account: accounts.Account) -> tuple[int, int]:
-        terminal = open_terminal(self._owner.runtime.root / "dev/pts")
+        terminal = self._owner.runtime.open_terminal(self._place.zone)
         os.fchown(terminal.slave, account.uid, -1)
         self._master = terminal.master
         assert self._terminal is not None

@@ -21,6 +21,8 @@ class Brand:
         options: option letters of its install script, a colon after those with a value.
         usage: what the script prints when it is called wrongly.
         package_options: options whose values are packages to install.
+        overlay_options: options whose values are overlays; with the first one the zone has no more of the
+            global zone's packages than these need.
         image_options: options of which one must name an image.
         extra_options: options that may name an image.
         identity_options: an image is unconfigured (``u``) or preserved (``p``), which has to be said.
@@ -36,6 +38,7 @@ class Brand:
     options: str = "h"
     usage: str = ""
     package_options: str = ""
+    overlay_options: str = ""
     image_options: str = ""
     extra_options: str = ""
     identity_options: bool = False
@@ -80,6 +83,8 @@ class Brand:
             silent="s" in letters and "s" not in self.image_options,
             image=images[-1] if images else "",
             unconfigure="u" in letters,
+            overlays=[value for letter, value in options if letter in self.overlay_options],
+            partial=self.overlay_options[:1] in letters,
         )
 
 
@@ -92,12 +97,16 @@ class InstallPlan:
         silent: print no progress.
         image: what the zone is made from: a dataset, a snapshot, a file or a directory; empty for none.
         unconfigure: take the identity of the original out of it.
+        overlays: overlays that it is to have.
+        partial: leave out what else the global zone has.
     """
 
     packages: list[str]
     silent: bool = False
     image: str = ""
     unconfigure: bool = False
+    overlays: Sequence[str] = ()
+    partial: bool = False
 
 
 _IPKG_USAGE = (
@@ -140,7 +149,7 @@ BRANDS = {
         Brand(
             "whole-root", "o:O:p:P:h",
             "usage:\tinstall [-o overlay] [-O overlay] [-p package] [-P package]\n",
-            package_options="pP", seconds=3,
+            package_options="pP", overlay_options="oO", seconds=3,
         ),
         Brand("sparse-root", "T:h", "usage:\tinstall [-T template]\n", extra_options="T", seconds=1),
         Brand("alien-root", "i:h", "usage:\tinstall -i image\n", image_options="i"),

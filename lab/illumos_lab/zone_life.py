@@ -13,6 +13,8 @@ from illumos_lab import boot_arguments, guests, lx, sysidcfg, zone_mounts
 from illumos_lab.boot_arguments import DEFAULT_INIT, BootArguments
 from illumos_lab.image import LINUX_BRANDS, VIRTUAL_BRANDS
 from illumos_lab.ip import IpStack
+from illumos_lab.ipfilter import zone_files
+from illumos_lab.ipfilter.state import filters
 from illumos_lab.links import DladmError, LinkError
 from illumos_lab.zone_brands import BRANDS
 from illumos_lab.zone_states import (
@@ -75,6 +77,8 @@ def _make_ready(host: Host, zone: str) -> None:
             _ready_exclusive(host, active)
         else:
             _ready_shared(host, active)
+        if host.profile.name == "omnios":
+            zone_files.load(host, active)
     except BaseException:
         _release(host, active)
         raise
@@ -159,6 +163,7 @@ def _record_mac(host: Host, zone: str, physical: str, mac: str) -> None:
 
 
 def _ready_shared(host: Host, active: ActiveZone) -> None:
+    host.runtime.create_share(active.name)
     stack = host.stacks[GLOBAL]
     for net in active.configuration.nets():
         try:
@@ -332,7 +337,10 @@ def _release(host: Host, active: ActiveZone) -> None:
         for interface, address in active.logical:
             host.stacks[GLOBAL].remove_logical(interface, address)
     if stack is not None:
+        filters(host).forget(zone)
         host.runtime.destroy_stack(zone)
+    else:
+        host.runtime.destroy_share(zone)
     zone_mounts.unmount_all(host, active)
     (host.root / f"var/run/zones/{zone}.snapshot.xml").unlink(missing_ok=True)
     host.zones.leave_kernel(zone)

@@ -15,6 +15,8 @@ _SPARSE_FILESYSTEMS = (
     ("/platform", "/platform"),
     ("/zonelib/lib", "/lib"),
 )
+FIRMWARE = "usr/share/bhyve/firmware"
+"""Where the files are that the attribute bootrom of a virtual machine may name, below a root directory."""
 _TEMPLATE_ATTRS = {"OMNIlx26": {"kernel-version": "2.6"}}
 _BRAND_CONFIG = """\
 <?xml version="1.0"?>
@@ -66,6 +68,26 @@ def install_brand(host_root: Path, name: str) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "config.xml").write_text(_BRAND_CONFIG.format(name=name))
     (directory / "platform.xml").write_text(_BRAND_PLATFORM.format(name=name))
+
+
+def install_machines(host_root: Path, name: str) -> None:
+    """Write what comes with a brand of virtual machines in an overlay: firmware, emulators."""
+    if name == "bhyve":
+        add_firmware(host_root / FIRMWARE)
+    elif name == "emu":
+        programs = host_root / "usr/bin"
+        programs.mkdir(parents=True, exist_ok=True)
+        for arch in ("aarch64", "i386", "x86_64"):
+            (programs / f"qemu-system-{arch}").touch(0o755)
+
+
+def add_firmware(directory: Path) -> None:
+    """What bhyve may boot from; there is nothing in it."""
+    directory.mkdir(parents=True)
+    for name in ("BHYVE_RELEASE", "BHYVE_RELEASE_CSM", "BHYVE_DEBUG", "BHYVE_DEBUG_CSM", "BHYVE_VARS"):
+        (directory / f"{name}.fd").touch()
+    for name in ("BHYVE", "BHYVE_CSM"):
+        (directory / f"{name}.fd").symlink_to(f"{name.replace('BHYVE', 'BHYVE_RELEASE')}.fd")
 
 
 def _write_template(

@@ -187,6 +187,7 @@ class Zones:
         going = [
             threading.Thread(target=self._shut_down, args=(active.name, limit), daemon=True)
             for active in self.all_active()
+            if active.state == RUNNING
         ]
         for thread in going:
             thread.start()

@@ -33,6 +33,7 @@ from illumos_lab.kernel import (
     OverlayTarget,
     PacketRule,
     Socket,
+    Traffic,
 )
 from illumos_lab.links import LinkTable
 from illumos_lab.profile import OMNIOS, Profile
@@ -59,6 +60,7 @@ class FakeKernel:
         states: how many connections the filter knows, by zone.
         autoconf: addresses from router advertisements, by (zone, link).
         macs: what a bridge has learned, by link.
+        carried: what a link has carried, by link.
         open_sockets, known_neighbours: what a zone's stack has, by zone.
     """
 
@@ -71,6 +73,7 @@ class FakeKernel:
         self.states: dict[str, int] = {}
         self.autoconf: dict[tuple[str, str], tuple[Interface, ...]] = {}
         self.macs: dict[str, tuple[tuple[str, str], ...]] = {}
+        self.carried: dict[str, Traffic] = {}
         self.open_sockets: dict[str, tuple[Socket, ...]] = {}
         self.known_neighbours: dict[str, tuple[Neighbour, ...]] = {}
 
@@ -108,6 +111,9 @@ class FakeKernel:
 
     def learned(self, name: str) -> tuple[tuple[str, str], ...]:
         return self.macs.get(name, ())
+
+    def traffic(self, link: str, zone: str = "global") -> Traffic:
+        return self.carried.get(link, Traffic())
 
     def create_tunnel(self, name: str, mac: str, mtu: int) -> None:
         self._record("create_tunnel", name, mac, mtu)
@@ -254,6 +260,27 @@ class FakeProcess:
         self.returncode = -number
 
 
+class FakeSshd:
+    """Knows the zones that users can log in to.
+
+    Attributes:
+        zones: those.
+        failure: what happens when one more is to be among them.
+    """
+
+    def __init__(self) -> None:
+        self.zones: set[str] = set()
+        self.failure: OSError | None = None
+
+    def listen(self, zone: str, root: Path) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.zones.add(zone)
+
+    def leave(self, zone: str) -> None:
+        self.zones.discard(zone)
+
+
 class FakeRuntime:
     """Records processes; zone roots are plain directories of the host's root.
 
@@ -277,6 +304,12 @@ class FakeRuntime:
 
     def destroy_stack(self, zone: str) -> None:
         self.calls.append(("destroy_stack", zone))
+
+    def create_share(self, zone: str) -> None:
+        self.calls.append(("create_share", zone))
+
+    def destroy_share(self, zone: str) -> None:
+        self.calls.append(("destroy_share", zone))
 
     def start_zone(self, zone: str, root: Path, exclusive_ip: bool) -> None:
         self.calls.append(("start_zone", zone, root, exclusive_ip))
@@ -407,12 +440,19 @@ class FakeSmf:
     def wait(self, zone: str, fmri: str, states: Sequence[str] = ("online",)) -> bool:
         return True
 
+    def set_instance(self, fmri: str, properties: Mapping[str, tuple[str, str]]) -> None:
+        self.enabled_services.add(("global", fmri))
+
+    def delete_instance(self, fmri: str) -> None:
+        self.enabled_services.discard(("global", fmri))
+
 
 class FakeHost(Host):
     """A host made of a temporary directory."""
 
     kernel: FakeKernel
     runtime: FakeRuntime  # type: ignore[assignment]
+    sshd: FakeSshd
 
     def __init__(self, root: Path, profile: Profile) -> None:
         self.name = "lab"
@@ -427,6 +467,7 @@ class FakeHost(Host):
         self.stacks = {}
         self.links = LinkTable(self)
         self.consoles = Consoles(self)
+        self.sshd = FakeSshd()
 
     def boot_network(self) -> None:
         """Forget what is active, then bring links and the global zone's stack up as at host boot."""

@@ -45,7 +45,7 @@ class FakePackages:
     def all_installed(self, zone_root: Path) -> list[Any]:
         return []
 
-    def populate(self, zone_root: Path, brand: str, packages: list[str]) -> None:
+    def populate(self, zone_root: Path, brand: str, packages: list[str], **overlays: object) -> None:
         for package in packages:
             if package in self.missing:
                 raise LookupError(package)

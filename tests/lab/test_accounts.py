@@ -11,6 +11,7 @@ from illumos_lab.accounts_files import today
 from illumos_lab.accounts_passwords import matches
 from illumos_lab.commands import passwd
 from illumos_lab.console_terminal import open_terminal
+from illumos_lab.datasets import Datasets
 from illumos_lab.image import build
 from illumos_lab.invocation import Invocation
 from illumos_lab.profile import OMNIOS
@@ -39,7 +40,8 @@ def host(tmp_path: Path, etc: Path) -> FakeHost:
     (made.root / "usr/bin").mkdir(parents=True)
     (made.root / "usr/bin/bash").touch(0o755)
     (made.root / "home").mkdir()
-    (made.root / "export").mkdir()
+    made.datasets = Datasets(made)
+    made.datasets.boot()
     return made
 
 
@@ -270,6 +272,41 @@ def test_the_defaults_are_shown(host: FakeHost) -> None:
         "expire=  auths=  profiles=  roles=  limitpriv=  \n"
         "defaultpriv=  lock_after_retries=  \n"
     )
+
+
+# Homes as file systems ---------------------------------------------------------------------------
+
+
+def test_a_home_is_a_file_system_if_asked(host: FakeHost) -> None:
+    for options, name in (("-m -Z", "plain"), ("-m -z", "own"), ("-mm", "twice"), ("-m", "usual")):
+        good(host.run("useradd", *f"{options} -s /usr/bin/bash -d /export/home/{name} {name}".split()))
+    made = [each.name for each in host.datasets.children("rpool/export/home")]
+    assert made == ["rpool/export/home/own", "rpool/export/home/twice"]
+    assert (host.root / "export/home/own/.profile").is_file()
+
+    elsewhere = host.run("useradd", *["-m", "-z", "-s", "/usr/bin/bash", "-d", "/home/else", "else"])
+    assert elsewhere.exit == 0
+    assert elsewhere.stderr.startswith(
+        "UX: useradd: WARNING: Avoided creating ZFS filesystem as parent directory /home is not a ZFS mount"
+    )
+    assert (host.root / "home/else").is_dir()
+
+
+@pytest.mark.parametrize("options", ["-m -z -Z", "-z", "-mm -Z"])
+def test_options_for_homes_that_contradict_each_other(host: FakeHost, options: str) -> None:
+    assert host.run("useradd", *options.split(), "who").exit == 2
+
+
+def test_a_home_that_is_a_file_system_goes_where_that_is_said(host: FakeHost) -> None:
+    good(host.run("useradd", *["-m", "-z", "-s", "/usr/bin/bash", "-d", "/export/home/own", "own"]))
+    refused = host.run("userdel", "-r", "own")
+    assert refused.exit == 12
+    assert "Unable to remove directory /export/home/own: Device busy" in refused.stderr
+    assert lines(host, "etc/passwd", "own")
+    (host.root / "etc/default").mkdir(exist_ok=True)
+    (host.root / "etc/default/useradd").write_text("MANAGE_ZFS=YES\n")
+    good(host.run("userdel", "-r", "own"))
+    assert host.datasets.get("rpool/export/home/own") is None
 
 
 # Passwords ---------------------------------------------------------------------------------------

@@ -128,7 +128,6 @@ def test_its_listings(host: FakeHost) -> None:
         ("show-aggr -s -x", "the option -x cannot be used with -s"),
         ("show-aggr -L -P", "the option -P cannot be used with -L"),
         ("show-aggr -x -L", "the option -L cannot be used with -x"),
-        ("show-aggr -s", "show-aggr -s: not emulated by the lab"),
         ("create-vnic -l sim0 v1", "VLAN over 'sim0' may not use default_tag ID (see dladm(8))"),
         ("rename-link sim0 net1", "rename operation failed: link busy"),
         ("delete-simnet sim0", "simnet deletion failed: link busy"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.fakes import FakeHost, fake_host
+from tests.lab.fakes_smf import service_host
 
 
 def run(host: FakeHost, *lines: str) -> None:
@@ -176,3 +177,27 @@ def test_a_bridge_returns_at_boot_with_its_ports(host: FakeHost) -> None:
     assert show(host, "show-link -p -o over br0") == "net0,sim0\n"
     run(host, "remove-bridge -l net0 -l sim0 br", "delete-bridge br", "create-aggr -l sim0 aggr0")
     assert show(host, "show-bridge") == ""
+
+
+def test_a_bridge_has_a_service_and_passes_nothing_without_it(tmp_path: Path) -> None:
+    host, bridge = service_host(tmp_path), "svc:/network/bridge:br"
+    run(host, "create-bridge -p 4096 -l e1000g0 br")
+    host.wait_for("global", bridge, "online")
+    priority = ("svcprop", "-p", "config/priority", bridge)
+    assert host.run(*priority) == (0, "4096\n", "")
+    run(host, "modify-bridge -p 8192 -h 3 br")
+    assert host.run(*priority) == (0, "8192\n", "")
+    assert host.run("svcprop", "-p", "config/hello-time", bridge) == (0, "768\n", "")
+
+    state = "show-bridge -l -p -o link,state br"
+    assert host.run("svcadm", "disable", "-s", bridge).exit == 0
+    assert show(host, state) == "e1000g0:discarding\n"
+    host.boot_network()
+    assert show(host, state) == "e1000g0:discarding\n"
+    assert host.run("svcadm", "enable", "-s", bridge).exit == 0
+    assert show(host, state) == "e1000g0:forwarding\n"
+    host.restart_zone("global")
+    host.wait_for("global", bridge, "online")
+
+    run(host, "remove-bridge -l e1000g0 br", "delete-bridge br")
+    assert host.run("svcs", bridge).exit == 1

@@ -160,6 +160,23 @@ def test_an_address_from_the_global_zone_without_prefix_has_that_of_its_class(
     assert shown(host) == ["v0/_a:from-gz:10.1.2.5/8"]
 
 
+def test_its_prefix_is_found_in_the_netmasks_of_the_global_zone(zone: tuple[FakeHost, Path]) -> None:
+    host, root = zone
+    (root / "etc/inet/netmasks").write_text("10.1.2.0 255.255.255.0\n")
+    host.path("global", "/etc/inet/netmasks").write_text(
+        "172.16.0.0 255.255.255.0\n10.1.0.0 255.255.0.0\n10.1.3.0 255.255.255.128\n"
+    )
+    host.stacks["web"].from_gz = {"v0": ["10.1.2.5", "10.1.3.5", "10.1.3.200", "172.16.8.1"]}
+    host.stacks["web"].boot()
+    # The smallest network counts that an address is in, then the mask of its class's network.
+    assert [line.rpartition(":")[2] for line in shown(host)] == [
+        "10.1.2.5/16",
+        "10.1.3.5/25",
+        "10.1.3.200/16",
+        "172.16.8.1/24",
+    ]
+
+
 # IPv6 --------------------------------------------------------------------------------------------
 
 

@@ -81,7 +81,7 @@ except OSError as error:
     print(type(error).__name__)
 """
 
-SERVERS = (("a", 80), ("a", 81), ("b", 80), ("out", 80), ("out", 443), ("gw", 22))
+SERVERS = (("a", 80), ("a", 81), ("b", 80), ("out", 80), ("out", 443), ("gw", 25))
 
 
 class Net:
@@ -144,12 +144,12 @@ def net(built: Net) -> Net:
 
 
 def test_the_last_match_wins_unless_an_earlier_one_is_quick(net: Net) -> None:
-    net.filter("block in on p0 all", "pass in on p0 proto tcp from any to any port = 22")
-    assert net.ask("out", "tcp", "192.0.2.100", 22) == "gw 192.0.2.50"
-    net.filter("pass in on p0 proto tcp from any to any port = 22", "block in on p0 all")
-    assert net.ask("out", "tcp", "192.0.2.100", 22) == "TimeoutError"
-    net.filter("pass in quick on p0 proto tcp from any to any port = 22", "block in on p0 all")
-    assert net.ask("out", "tcp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    net.filter("block in on p0 all", "pass in on p0 proto tcp from any to any port = 25")
+    assert net.ask("out", "tcp", "192.0.2.100", 25) == "gw 192.0.2.50"
+    net.filter("pass in on p0 proto tcp from any to any port = 25", "block in on p0 all")
+    assert net.ask("out", "tcp", "192.0.2.100", 25) == "TimeoutError"
+    net.filter("pass in quick on p0 proto tcp from any to any port = 25", "block in on p0 all")
+    assert net.ask("out", "tcp", "192.0.2.100", 25) == "gw 192.0.2.50"
     assert not net.pings("out", "192.0.2.100")
 
 
@@ -159,13 +159,13 @@ def test_keep_state_lets_answers_in_and_nothing_else(net: Net) -> None:
     net.filter("block in on p0 all", "pass out quick on p0 proto tcp from any to any flags S/SA keep state")
     assert net.ask("a", "tcp", "192.0.2.50", 80) == "out 192.0.2.100"
     assert net.ask("a", "udp", "192.0.2.50", 80) == "TimeoutError"
-    assert net.ask("out", "tcp", "192.0.2.100", 22) == "TimeoutError"
+    assert net.ask("out", "tcp", "192.0.2.100", 25) == "TimeoutError"
 
 
 def test_a_blocked_client_is_answered_as_the_rule_says(net: Net) -> None:
     net.filter("block return-rst in quick on p0 proto tcp all", "block return-icmp(port-unr) in on p0 all")
-    assert net.ask("out", "tcp", "192.0.2.100", 22) == "ConnectionRefusedError"
-    assert net.ask("out", "udp", "192.0.2.100", 22) == "ConnectionRefusedError"
+    assert net.ask("out", "tcp", "192.0.2.100", 25) == "ConnectionRefusedError"
+    assert net.ask("out", "udp", "192.0.2.100", 25) == "ConnectionRefusedError"
     net.filter("block return-rst out quick on p0 proto tcp from any to any port = 443")
     assert net.ask("gw", "tcp", "192.0.2.50", 443) == "ConnectionRefusedError"
     assert net.ask("a", "tcp", "192.0.2.50", 443) == "ConnectionRefusedError"
@@ -189,19 +189,19 @@ def test_addresses_and_ports_select(net: Net) -> None:
 def test_groups_refine_their_head(net: Net) -> None:
     net.filter(
         "block return-rst in quick on p0 proto tcp from any to any head 7",
-        "pass in from any to any port = 22 group 7",
+        "pass in from any to any port = 25 group 7",
         "block return-rst in proto tcp from any to any port = 81",
     )
-    assert net.ask("out", "tcp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    assert net.ask("out", "tcp", "192.0.2.100", 25) == "gw 192.0.2.50"
     assert net.ask("out", "tcp", "192.0.2.100", 23) == "ConnectionRefusedError"
 
 
 def test_the_inactive_set_filters_nothing_before_the_swap(net: Net) -> None:
     host = net.host
     host.run("zlogin gw ipf -IFa -f -", input="block return-rst in proto tcp all\n").check()
-    assert net.ask("out", "tcp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    assert net.ask("out", "tcp", "192.0.2.100", 25) == "gw 192.0.2.50"
     host.run("zlogin gw ipf -s").check()
-    assert net.ask("out", "tcp", "192.0.2.100", 22) == "ConnectionRefusedError"
+    assert net.ask("out", "tcp", "192.0.2.100", 25) == "ConnectionRefusedError"
     host.run("zlogin gw ipf -IFa -s").check()
 
 
@@ -226,15 +226,15 @@ def number(text: str, label: str) -> int:
 
 def test_a_rule_counts_what_it_matches_and_goes_on_when_others_come(net: Net) -> None:
     rules = [
-        "count in on p0 proto udp from any to any port = 22",
-        "log in on p0 proto udp from any to any port = 22",
+        "count in on p0 proto udp from any to any port = 25",
+        "log in on p0 proto udp from any to any port = 25",
         "block in on p0 proto udp from any to any port = 23",
         "pass in on p0 proto udp from any to any port 20 >< 30 head 5",
-        "pass in proto udp from any to any port = 22 group 5",
+        "pass in proto udp from any to any port = 25 group 5",
     ]
     net.filter(*rules)
-    assert net.ask("out", "udp", "192.0.2.100", 22) == "gw 192.0.2.50"
-    assert net.ask("out", "udp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    assert net.ask("out", "udp", "192.0.2.100", 25) == "gw 192.0.2.50"
+    assert net.ask("out", "udp", "192.0.2.100", 25) == "gw 192.0.2.50"
     run = net.host.run
     assert run("zlogin gw ipfstat -R -aih").stdout == f"2 58 {rules[0]}\n"
     others = "".join(f"{hits} {rule}\n" for hits, rule in zip((2, 0, 2, 2), rules[1:], strict=True))
@@ -242,12 +242,12 @@ def test_a_rule_counts_what_it_matches_and_goes_on_when_others_come(net: Net) ->
     run("zlogin gw ipf -f -", input="pass out on p0 proto udp from any to any port = 1\n").check()
     run("zlogin gw ipf -rf -", input=rules[2] + "\n").check()
     run("zlogin gw ipf -s").check()
-    assert net.ask("out", "udp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    assert net.ask("out", "udp", "192.0.2.100", 25) == "gw 192.0.2.50"
     run("zlogin gw ipf -s").check()
-    assert net.ask("out", "udp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    assert net.ask("out", "udp", "192.0.2.100", 25) == "gw 192.0.2.50"
     reset = run("zlogin gw ipf -R -z -f -", input=rules[0] + "\n").stdout
     assert reset == f"hits 3 bytes 87 {rules[0]}\n"
-    assert net.ask("out", "udp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    assert net.ask("out", "udp", "192.0.2.100", 25) == "gw 192.0.2.50"
     assert run("zlogin gw ipfstat -R -aih").stdout == f"1 29 {rules[0]}\n"
     assert run("zlogin gw ipfstat -R -ih").stdout.splitlines()[0] == f"4 {rules[1]}"
 
@@ -265,13 +265,13 @@ def test_totals_tell_what_became_of_packets(net: Net) -> None:
     net.filter(
         "pass in proto tcp all",
         "pass out proto tcp all",
-        "pass in quick on p0 proto udp from any to any port = 22 keep state",
+        "pass in quick on p0 proto udp from any to any port = 25 keep state",
         "block return-icmp(port-unr) in log quick on p0 proto udp from any to any port = 23",
     )
     run = net.host.run
     before = run("ipfstat -s -z gw").check().stdout
     run("zlogin gw ipf -Z").check()
-    assert net.ask("out", "udp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    assert net.ask("out", "udp", "192.0.2.100", 25) == "gw 192.0.2.50"
     assert net.ask("out", "udp", "192.0.2.100", 23) == "ConnectionRefusedError"
     assert net.ask("a", "udp", "192.0.2.50", 80) == "out 192.0.2.100"
     after = totals(run("zlogin gw ipfstat").check().stdout)
@@ -327,7 +327,7 @@ def test_totals_outlive_switching_off(net: Net) -> None:
     net.host.run("zlogin gw ipf -Z").check()
     assert net.ask("out", "udp", "192.0.2.100", 23) == "ConnectionRefusedError"
     net.host.run("zlogin gw ipf -D").check()
-    assert net.ask("out", "udp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    assert net.ask("out", "udp", "192.0.2.100", 25) == "gw 192.0.2.50"
     net.host.run("zlogin gw ipf -E").check()
     assert "blocked 1 " in net.host.run("zlogin gw ipfstat").stdout
 
@@ -418,6 +418,6 @@ def test_a_map_may_select_source_and_destination(net: Net) -> None:
 def test_switching_the_filter_off_lets_everything_through_untranslated(net: Net) -> None:
     net.filter("block return-rst in on p0 proto tcp all")
     net.host.run("zlogin gw ipf -D").check()
-    assert net.ask("out", "tcp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    assert net.ask("out", "tcp", "192.0.2.100", 25) == "gw 192.0.2.50"
     assert net.ask("a", "tcp", "192.0.2.50", 80) == "TimeoutError"
     net.host.run("zlogin gw ipf -E").check()

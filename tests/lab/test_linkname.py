@@ -13,14 +13,14 @@ from illumos_lab import linkname
 SAFE = re.compile(r"[A-Za-z]([A-Za-z0-9_]*[A-Za-z_])?(0|[1-9][0-9]*)")
 
 
-@pytest.mark.parametrize("name", ["net0", "vnic10", "web1", "web_1", "e1000g0", "a1", "x.y0"])
+@pytest.mark.parametrize("name", ["net0", "vnic10", "web1", "web_1", "e1000g0", "a1", "x.y0", "_a0", ".0"])
 def test_valid_names(name: str) -> None:
     assert linkname.valid(name)
 
 
 @pytest.mark.parametrize(
     "name",
-    ["", "0", "net", "net00", "net01", "web01", "web-1", "1net0", "a/b0", "_a0", "a" * 31 + "0"],
+    ["", "0", "net", "net00", "net01", "web01", "web-1", "1net0", "a/b0", "é0", "a" * 31 + "0"],
 )
 def test_invalid_names(name: str) -> None:
     assert not linkname.valid(name)

@@ -135,6 +135,63 @@ def test_swap(host: Host) -> None:
     assert host.run("swap -q").status == 2
 
 
+def test_bin_is_another_name_of_usr_bin(host: Host) -> None:
+    assert host.run("PATH=/bin; svcs -H -o state ssh; /bin/hostid").check().stdout == "online\n00a1b2c3\n"
+
+
+def test_the_policy_names_what_everybody_may_do(host: Host) -> None:
+    line = host.run("grep PROFS_GRANTED= /etc/security/policy.conf").check().stdout
+    assert line == "PROFS_GRANTED=Basic Solaris User\n"
+
+
+def test_getconf(host: Host) -> None:
+    assert host.run("getconf NPROCESSORS_ONLN; getconf PAGESIZE").check().stdout == "2\n4096\n"
+    assert host.run("cd /var; getconf NAME_MAX tmp").check().stdout == "255\n"
+    assert host.run("getconf NAME_MAX /nowhere") == host.run("printf /nowhere; exit 1")
+    assert host.run("getconf COLOURS").stderr == "getconf: Invalid argument (COLOURS)\n"
+    assert [host.run(f"getconf {words}").status for words in ("", "NAME_MAX", "PAGESIZE /")] == [2, 2, 2]
+
+
+def test_pagesize(host: Host) -> None:
+    assert host.run("pagesize; pagesize -a").check().stdout == "4096\n4096\n2097152\n"
+    assert host.run("pagesize -b").status == 1
+
+
+def test_domainname(host: Host) -> None:
+    assert host.run("domainname").check().stdout == "\n"
+    host.run("echo example.com > /etc/defaultdomain").check()
+    assert host.run("domainname; rm /etc/defaultdomain").check().stdout == "example.com\n"
+
+
+def test_dispadmin(host: Host) -> None:
+    unset = host.run("dispadmin -d")
+    assert (unset.status, unset.stderr) == (1, "dispadmin: Default scheduling class is not set\n")
+    wrong = host.run("dispadmin -d SLOW")
+    assert (wrong.status, wrong.stderr) == (1, "dispadmin: Invalid or unconfigured class SLOW\n")
+    assert host.run("dispadmin -d FSS && dispadmin -d").check().stdout == "FSS\t(Fair Share)\n"
+    assert host.run("grep -v '#' /etc/dispadmin.conf").check().stdout == "DEFAULT_SCHEDULER=FSS\n"
+
+
+def test_bhyvectl_ends_virtual_machines(host: Host) -> None:
+    host.run(
+        "zonecfg -z vm1 'create -b; set brand=bhyve; set zonepath=/zones/vm1; set ip-type=exclusive'"
+    ).check()
+    gone = host.run("bhyvectl --vm=vm1 --force-poweroff")
+    assert (gone.status, gone.stderr) == (1, "VM:vm1 is not created.\n")
+    host.run("zoneadm -z vm1 install && zoneadm -z vm1 boot").check()
+    host.run("bhyvectl --vm=vm1 --force-reset").check()
+    assert host.run("zoneadm -z vm1 list -p").check().stdout.split(":")[2] == "running"
+    host.run("bhyvectl --force-poweroff --vm vm1").check()
+    assert host.run("zoneadm -z vm1 list -p").check().stdout.split(":")[2] == "installed"
+    assert host.run("bhyvectl --vm=web1 --force-poweroff").stderr == "VM:web1 is not created.\n"
+    assert host.run("bhyvectl --force-poweroff").stderr.startswith("Usage: bhyvectl --vm=<vmname>\n")
+
+
+def test_the_firmware_that_a_virtual_machine_may_name(host: Host) -> None:
+    names = host.run("cd /usr/share/bhyve/firmware && ls BHYVE_RELEASE*.fd && readlink BHYVE.fd").check()
+    assert names.stdout.split() == ["BHYVE_RELEASE.fd", "BHYVE_RELEASE_CSM.fd", "BHYVE_RELEASE.fd"]
+
+
 def test_python_is_that_of_illumos(host: Host) -> None:
     code = "import os, platform, sys; print(sys.platform, *platform.uname()[:3], os.uname().machine)"
 

@@ -177,6 +177,8 @@ def test_numbers_are_scaled(number: int, in_bytes: bool, text: str) -> None:
         (["/usr/sbin/psrinfo", "-t", "-S", "off-line"], (0, "0\n", "")),
         (["/usr/sbin/psrinfo", "9"], (2, "", "psrinfo: processor 9: No such device or address\n")),
         (["/usr/sbin/prtconf", "-m"], (0, "8192\n", "")),
+        (["/usr/sbin/tzreload"], (0, "", "")),
+        (["/usr/sbin/tzreload", "-x"], (1, "", "Usage: tzreload [-a]\n")),
         (["/usr/sbin/prtconf", "-D"], (1, "", "prtconf: -D: not emulated by the lab\n")),
     ],
 )

@@ -333,6 +333,42 @@ def test_a_router_zone_of_zap_can_be_populated(tribblix: ServiceHost) -> None:
     assert not (root / "etc/dnsmasq.conf").exists()
 
 
+def test_what_a_zone_of_tribblix_gets_of_the_global_zone(tribblix: ServiceHost) -> None:
+    zap(tribblix, "install", "TRIBnet-ipfilter", "TRIBblix-haproxy2")
+    zap(tribblix, "install-overlay", "java")
+    roots = {brand: tribblix.add_zone(brand) for brand in ("whole-root", "sparse-root", "alien-root")}
+    for brand, root in roots.items():
+        tribblix.packages.populate(root, brand, [])
+    partial = tribblix.add_zone("partial")
+    tribblix.packages.populate(partial, "whole-root", ["TRIBdnsmasq"], overlays=["perl"], partial=True)
+
+    def added(root: Path) -> set[str]:
+        base = {package.name for package in tribblix.packages.catalogue.values() if package.base}
+        return {path.name for path in (root / "var/sadm/pkg").iterdir()} - base
+
+    def overlays(root: Path) -> list[str]:
+        return sorted(path.name for path in root.glob("var/sadm/overlays/installed/*"))
+
+    # What is below /opt stays where it is.
+    everything = ["base", "core-tribblix", "java", "networked-system"]
+    for brand in ("whole-root", "sparse-root"):
+        assert (added(roots[brand]), overlays(roots[brand])) == ({"TRIBnet-ipfilter"}, everything)
+    assert (added(roots["alien-root"]), overlays(roots["alien-root"])) == (set(), [])
+    assert (added(partial), overlays(partial)) == ({"TRIBdnsmasq"}, ["base", "perl"])
+    assert (partial / "var/sadm/overlays/java.ovl").is_file()
+
+
+def test_an_overlay_brings_the_machines_of_its_brand(tribblix: ServiceHost) -> None:
+    firmware = tribblix.path("global", "/usr/share/bhyve/firmware")
+    emulator = tribblix.path("global", "/usr/bin/qemu-system-x86_64")
+    assert not firmware.exists()
+    assert not emulator.exists()
+    zap(tribblix, "install-overlay", "bhyve")
+    zap(tribblix, "install-overlay", "qemu")
+    assert "BHYVE_RELEASE.fd" in [path.name for path in firmware.iterdir()]
+    assert emulator.stat().st_mode & 0o111
+
+
 def test_pkginfo_of_unknown_packages(tribblix: ServiceHost) -> None:
     result = tribblix.run("/usr/bin/pkginfo", "TRIBzap", "nosuch")
     assert result == (

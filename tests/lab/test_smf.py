@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 from pathlib import Path
@@ -133,6 +134,29 @@ def test_a_brand_without_smf_never_has_one(host: ServiceHost) -> None:
     host.smf.start("vm")
     with pytest.raises(NoRepositoryError):
         host.smf.restarter("vm")
+
+
+def test_a_zone_whose_inittab_starts_something_else_has_none(host: ServiceHost) -> None:
+    root = host.boot_zone("web")
+    inittab = root / "etc/inittab"
+    inittab.write_text("smf::sysinit:/lib/svc/bin/svc.startd >/dev/msglog\n")
+    host.restart_zone("web")
+    inittab.write_text("smf::sysinit:/usr/bin/sleep Inf >/dev/msglog\n")
+    host.smf.stop("web")
+    host.smf.start("web")
+    with pytest.raises(NoRepositoryError):
+        host.smf.restarter("web")
+
+
+def test_users_log_in_to_a_zone_while_its_sshd_runs(host: ServiceHost) -> None:
+    host.boot_zone("web")
+    assert host.sshd.zones == {"web"}
+    host.run("svcadm", "disable", "-s", "ssh", zone="web")
+    assert host.sshd.zones == set()
+    host.sshd.failure = OSError(errno.EADDRINUSE, "Address already in use")
+    host.run("svcadm", "enable", "ssh", zone="web")
+    host.wait_for("web", "svc:/network/ssh:default", "maintenance")
+    assert "Bind to port 22" in log(host, "web", "network-ssh:default")
 
 
 def test_zone_option_is_for_the_global_zone(router: ServiceHost) -> None:
@@ -437,6 +461,9 @@ def test_a_daemon_that_cannot_start_is_tried_again_and_then_given_up(router: Ser
     router.runtime.exit_at_once = 2
     assert router.run("svcadm", "-z", "gw", "enable", "-s", DNSMASQ).exit == 3
     assert len(router.runtime.daemons) == 3
+    log = router.path("gw", "/var/svc/log/network-dns-dnsmasq:default.log").read_text()
+    told = [line for line in log.splitlines() if "Executing start method" in line or "exited" in line]
+    assert ['Method "start" exited with status 2. ]' in line for line in told] == [False, True] * 3
     router.runtime.exit_at_once = None
     assert router.run("svcadm", "-z", "gw", "clear", DNSMASQ).exit == 0
     router.wait_for("gw", DNSMASQ, "online")
@@ -450,6 +477,25 @@ def test_a_daemon_that_dies_is_started_again(router: ServiceHost) -> None:
         lambda: len(router.runtime.daemons) == 2 and restarter.instances[DNSMASQ].process is not None,
         60,
     )
+
+
+@pytest.mark.parametrize("entity", ["network/dns/dnsmasq", "network/dns/dnsmasq:default"])
+def test_with_a_privilege_it_answers_clients_that_have_no_address(router: ServiceHost, entity: str) -> None:
+    configure(router, "interface=znic1\n")
+    assert router.run("svcprop", "-z", "gw", "-p", "start/user", DNSMASQ).stdout == "dnsmasq\n"
+    wanted = "basic,net_privaddr,sys_ip_config"
+    set_it = ("setprop", "start/privileges", "=", "astring:", wanted)
+    assert router.run("svccfg", "-z", "gw", "-s", entity, *set_it) == (0, "", "")
+
+    def start_and_stop() -> None:
+        for verb in ("enable", "disable"):
+            assert router.run("svcadm", "-z", "gw", verb, "-s", DNSMASQ).exit == 0
+
+    # What is set counts when the service has been refreshed.
+    start_and_stop()
+    router.run("svcadm", "-z", "gw", "refresh", DNSMASQ)
+    start_and_stop()
+    assert router.kernel.called("set_unicast_offers") == [("gw", False), ("gw", True)]
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,30 @@ def test_mount_and_unmount(host: ServiceHost) -> None:
     )
 
 
+def mounts(host: ServiceHost) -> dict[str, tuple[str, ...]]:
+    """Special file and type by mount point, as mnttab(5) lists them."""
+    lines = host.path("global", "/etc/mnttab").read_text().splitlines()
+    rows = [line.split("\t") for line in lines]
+    assert {len(row) for row in rows} == {5}
+    return {row[1]: (row[0], row[2]) for row in rows}
+
+
+def test_the_table_of_mounted_file_systems(host: ServiceHost) -> None:
+    assert next(iter(mounts(host).items())) == ("/", ("rpool/ROOT/omnios", "zfs"))
+    assert mounts(host)["/zones"] == ("rpool/zones", "zfs")
+    assert mounts(host)["/tmp"] == ("swap", "tmpfs")
+
+    host.run("zfs", "create", "-o", "mountpoint=/srv", "rpool/srv")
+    assert mounts(host)["/srv"] == ("rpool/srv", "zfs")
+    host.run("zfs", "unmount", "/srv")
+    assert "/srv" not in mounts(host)
+    host.run("zfs", "mount", "rpool/srv")
+    host.run("zfs", "set", "mountpoint=/data", "rpool/srv")
+    assert mounts(host).keys() & {"/srv", "/data"} == {"/data"}
+    host.run("zfs", "destroy", "rpool/srv")
+    assert "/data" not in mounts(host)
+
+
 def test_datasets_survive_a_reboot(host: ServiceHost) -> None:
     host.run("zfs", "create", "-o", "quota=1G", "rpool/zones/web")
     shutil.rmtree(host.path("global", "/zones/web"))

@@ -56,6 +56,20 @@ STATES = {
         "incomplete": (1, "zoneadm: zone 'web': zone is incomplete; uninstall required.\n"),
         "running": (1, "zoneadm: zone 'web': install operation is invalid for running zones.\n"),
     },
+    "attach": {
+        "installed": (1, "zoneadm: zone 'web': is already installed.\n"),
+        "incomplete": (1, "zoneadm: zone 'web': zone is incomplete; uninstall required.\n"),
+        "running": (1, "zoneadm: zone 'web': attach operation is invalid for running zones.\n"),
+    },
+    "clone other": {
+        "installed": (1, "zoneadm: zone 'web': is already installed.\n"),
+        "incomplete": (1, "zoneadm: zone 'web': zone is incomplete; uninstall required.\n"),
+        "running": (1, "zoneadm: zone 'web': clone operation is invalid for running zones.\n"),
+    },
+    "move /zones/new": {
+        "configured": (1, "zoneadm: zone 'web': must be installed before move.\n"),
+        "running": (1, "zoneadm: zone 'web': move operation is invalid for running zones.\n"),
+    },
     "boot": {
         "configured": (1, "zoneadm: zone 'web': must be installed before boot.\n"),
         "incomplete": (1, "zoneadm: zone 'web': must be installed before boot.\n"),
@@ -67,14 +81,17 @@ STATES = {
     },
     "halt": {
         "configured": (1, "zone 'web': halt operation is invalid for zones in state 'configured'\n"),
+        "incomplete": (1, "zone 'web': halt operation is invalid for zones in state 'incomplete'\n"),
         "installed": (0, "zone 'web': zone is already halted\n"),
     },
     "shutdown": {
+        "configured": (1, "zoneadm: zone 'web': not running\n"),
         "installed": (1, "zoneadm: zone 'web': not running\n"),
         "ready": (1, "zone 'web': shutdown operation is invalid for zones in state 'ready'\n"),
     },
     "reboot": {
         "configured": (1, "zoneadm: zone 'web': not running\n"),
+        "installed": (1, "zoneadm: zone 'web': not running\n"),
         "ready": (1, "zone 'web': reboot operation is invalid for zones in state 'ready'\n"),
     },
     "uninstall -F": {
@@ -87,6 +104,7 @@ STATES = {
         "running": (1, "zoneadm: zone 'web': detach operation is invalid for running zones.\n"),
     },
     "mark incomplete": {
+        "ready": (1, "zoneadm: zone 'web': mark operation is invalid for ready zones.\n"),
         "running": (1, "zoneadm: zone 'web': mark operation is invalid for running zones.\n"),
     },
 }
@@ -410,6 +428,56 @@ def test_a_detached_zone_can_be_attached_and_adopted(host: Any) -> None:
     assert state(host) == "installed"
 
 
+@pytest.mark.parametrize("option", [(), ("-u",)])
+def test_attach_takes_the_manifest_that_detach_has_left(host: Any, option: tuple[str, ...]) -> None:
+    bring_to(host, "installed")
+    told = zoneadm(host, "-z", "web", "detach", "-n").stdout
+    manifest = host.path("global", "/zones/web/SUNWdetached.xml")
+    assert (state(host), manifest.exists()) == ("installed", False)
+    assert zoneadm(host, "-z", "web", "detach") == (0, "", "")
+    assert manifest.read_text() == told
+    assert zoneadm(host, "-z", "web", "attach", *option) == (0, "", "")
+    assert [path.name for path in manifest.parent.glob("SUNW*")] == []
+
+
+def test_attach_by_force_needs_no_manifest_and_keeps_one_under_another_name(host: Any) -> None:
+    bring_to(host, "installed")
+    assert zoneadm(host, "-z", "web", "detach").exit == 0
+    assert zoneadm(host, "-z", "web", "attach", "-F") == (0, "", "")
+    place = host.path("global", "/zones/web")
+    assert [path.name for path in place.glob("SUNW*")] == ["SUNWattached.xml"]
+    assert zoneadm(host, "-z", "web", "detach").exit == 0
+    (place / "SUNWdetached.xml").unlink()
+    refused = (1, "", "zoneadm: could not read manifest: /zones/web\n")
+    assert zoneadm(host, "-z", "web", "attach") == refused
+    assert state(host) == "configured"
+    assert zoneadm(host, "-z", "web", "attach", "-F") == (0, "", "")
+    assert state(host) == "installed"
+
+
+def test_attach_by_force_mends_an_incomplete_zone(host: Any) -> None:
+    bring_to(host, "incomplete")
+    assert zoneadm(host, "-z", "web", "attach", "-F") == (0, "", "")
+    assert state(host) == "installed"
+
+
+@pytest.mark.parametrize("words", ["", "incomplete now", "installed", "running", "-x incomplete"])
+def test_mark_knows_one_state_and_says_nothing_of_others(host: Any, words: str) -> None:
+    bring_to(host, "installed")
+    assert zoneadm(host, "-z", "web", "mark", *words.split()) == (2, "", "")
+    assert state(host) == "installed"
+
+
+def test_a_clone_with_the_originals_address_is_warned_of(host: Any) -> None:
+    address = ("set ip-type=exclusive", "add net", "set physical=web0", "set allowed-address=10.0.0.5/24")
+    configure(host, "web", *address, "end")
+    assert zoneadm(host, "-z", "web", "install").exit == 0
+    configure(host, "copy", *address, "end")
+    done = zoneadm(host, "-z", "copy", "clone", "web")
+    warning = "WARNING: network address '10.0.0.5/24' is configured in both zones.\n"
+    assert (done.exit, warning in done.stderr) == (0, True)
+
+
 def test_two_installations_at_once_do_one(host: Any) -> None:
     configure(host, "web")
     host.time_scale = 0.02
@@ -499,6 +567,39 @@ def test_shutdown_stops_services_before_the_zone_is_halted(host: Any) -> None:
     ]
 
 
+def test_reboot_and_halt_stop_no_service(host: Any) -> None:
+    bring_to(host, "running")
+    assert zoneadm(host, "-z", "web", "reboot", "--", "-s") == (0, "", "")
+    assert zoneadm(host, "-z", "web", "halt") == (0, "", "")
+    assert host.smf.calls == [
+        ("start", "web"),
+        ("stop", "web"),
+        ("start", "web single-user"),
+        ("stop", "web"),
+    ]
+
+
+def test_the_service_of_zones_shuts_all_down_and_halts_what_takes_too_long(host: Any) -> None:
+    for zone in ("web", "ready", "slow"):
+        configure(host, zone)
+        assert zoneadm(host, "-z", zone, "install").exit == 0
+        verb = "ready" if zone == "ready" else "boot"
+        assert zoneadm(host, "-z", zone, verb) == (0, "", "")
+    asked = {zone: threading.Event() for zone in ("web", "slow")}
+    never = threading.Event()
+
+    def shut_down(zone: str) -> None:
+        asked[zone].set()
+        never.wait()
+
+    host.smf.shut_down = shut_down
+    host.smf.shutdown_limit = lambda: 0.0
+    host.zones.shut_down_all()
+    assert {state(host, zone) for zone in ("web", "ready", "slow")} == {"installed"}
+    assert all(each.wait(60) for each in asked.values())
+    never.set()
+
+
 def test_a_shutdown_that_takes_too_long_goes_on_by_itself(host: Any) -> None:
     bring_to(host, "running")
     asked, down = threading.Event(), threading.Event()
@@ -549,6 +650,64 @@ def test_allowed_address_is_handed_in_and_protects_the_link(host: Any) -> None:
     assert "allowed-ips" not in host.links.get("web0").properties
 
 
+MAP = "map web0 10.0.0.0/24 -> 0/32\n"
+
+
+def put_firewall(host: Any, directory: str = "etc", **texts: str) -> None:
+    """Files of the global zone's firewall for the zone, beside its root, and the filter's device."""
+    place = host.path("global", f"/zones/web/{directory}")
+    place.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (place / f"{name}.conf").write_text(text)
+    host.path("global", "/dev").mkdir(exist_ok=True)
+    host.path("global", "/dev/ipnat").touch()
+
+
+@pytest.mark.parametrize("directory", ["etc", "config"])
+def test_omnios_loads_firewall_files_beside_a_zone(host: Any, directory: str) -> None:
+    bring_to(host, "installed")
+    put_firewall(host, directory, ipf="block in all\n", ipf6="pass out all\n", ipnat=MAP)
+    assert zoneadm(host, "-z", "web", "ready") == (0, "", "")
+    assert host.run("ipfstat", "-G", "web", "-i").stdout == "block in all\n"
+    assert host.run("ipfstat", "-6G", "web", "-o").stdout == "pass out all\n"
+    assert "map web0 10.0.0.0/24 -> 0.0.0.0/32\n" in host.run("ipnat", "-G", "web", "-l").stdout
+    # The zone's own rules are others.
+    assert host.run("ipnat", "-z", "web", "-l").exit == 1
+    assert zoneadm(host, "-z", "web", "boot").exit == 0
+    assert "map web0" in host.run("ipnat", "-G", "web", "-l").stdout
+    assert zoneadm(host, "-z", "web", "halt").exit == 0
+    host.path("global", f"/zones/web/{directory}/ipf.conf").unlink()
+    # The rules for addresses alone are not read.
+    assert zoneadm(host, "-z", "web", "ready").exit == 0
+    assert host.run("ipnat", "-G", "web", "-l").exit == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ipf", "error loading ipf config for IPv4"),
+        ("ipf6", "error loading ipf config for IPv6"),
+        ("ipnat", "error loading ipnat config"),
+    ],
+)
+def test_a_firewall_file_with_an_error_keeps_the_zone_down(host: Any, name: str, message: str) -> None:
+    bring_to(host, "installed")
+    put_firewall(host, **{"ipf": "block in all\n", name: "nonsense in\n"})
+    done = zoneadm(host, "-z", "web", "boot")
+    assert done.exit == 1
+    assert f"zone 'web': {message}\n" in done.stderr
+    assert state(host) == "installed"
+    put_firewall(host, **{name: ""})
+    assert zoneadm(host, "-z", "web", "boot") == (0, "", "")
+
+
+def test_a_firewall_needs_the_filter_in_the_global_zone(host: Any) -> None:
+    bring_to(host, "installed")
+    put_firewall(host, ipf="block in all\n")
+    host.path("global", "/dev/ipnat").unlink()
+    assert "zone 'web': error flushing ipf (IPv4)\n" in zoneadm(host, "-z", "web", "boot").stderr
+
+
 def test_a_missing_link_fails_the_boot_and_leaves_nothing(host: Any) -> None:
     bring_to(host, "installed")
     assert host.run("dladm", "delete-vnic", "web0").exit == 0
@@ -569,9 +728,9 @@ def test_a_shared_ip_zone_gets_a_logical_interface_of_the_global_zone(host: Any)
     configure(host, "web", "add net", "set physical=e1000g0", "set address=192.0.2.77/24", "end")
     assert zoneadm(host, "-z", "web", "install").exit == 0
     assert zoneadm(host, "-z", "web", "boot") == (0, "", "")
-    assert ("global", "e1000g0", "192.0.2.77/24") in host.kernel.called("add_address")
+    assert ("web", "e1000g0", "192.0.2.77/24") in host.kernel.called("add_address")
     assert zoneadm(host, "-z", "web", "halt").exit == 0
-    assert ("global", "e1000g0", "192.0.2.77/24") in host.kernel.called("delete_address")
+    assert ("web", "e1000g0", "192.0.2.77/24") in host.kernel.called("delete_address")
 
 
 def test_omnios_makes_a_vnic_on_demand_and_remembers_its_address(host: Any) -> None:

@@ -10,6 +10,7 @@ from illumos_lab.invocation import Command
 _PROGRAMS = {
     # Links and addresses
     "/sbin/dladm": "dladm",
+    "/sbin/dlstat": "dlstat",
     "/sbin/flowadm": "flowadm",
     "/sbin/ipadm": "ipadm",
     "/sbin/ifconfig": "ifconfig",
@@ -76,6 +77,12 @@ _PROGRAMS = {
     "/usr/bin/kstat": "kstat",
     "/usr/sbin/prtdiag": "prtdiag",
     "/sbin/swap": "swap",
+    "/usr/bin/domainname": "domainname",
+    "/usr/bin/getconf": "getconf",
+    "/usr/bin/pagesize": "pagesize",
+    "/usr/sbin/bhyvectl": "bhyvectl",
+    "/usr/sbin/dispadmin": "dispadmin",
+    "/usr/sbin/tzreload": "tzreload",
     "/usr/sbin/shutdown": "power",
     "/sbin/init": "power",
     "/usr/sbin/reboot": "power",
@@ -84,10 +91,10 @@ _PROGRAMS = {
 }
 
 _NOT_EMULATED = """
-/sbin/dlstat /sbin/flowstat /sbin/mount /sbin/umount /usr/sbin/beadm
+/sbin/flowstat /sbin/mount /sbin/umount /usr/sbin/beadm
 /usr/sbin/dtrace /usr/sbin/fwadm /usr/sbin/imgadm /usr/sbin/ipfs
 /usr/sbin/ipmon /usr/sbin/ippool /usr/sbin/modinfo /usr/sbin/nictagadm
-/usr/sbin/smbios /usr/sbin/snoop /usr/sbin/vmadm
+/usr/sbin/pkgadd /usr/sbin/pkgchk /usr/sbin/pkgrm /usr/sbin/smbios /usr/sbin/snoop /usr/sbin/vmadm
 /usr/sbin/zdump /usr/bin/ppriv /usr/bin/prstat /usr/bin/zonestat
 /usr/bin/truss /usr/bin/vmstat
 """
@@ -132,5 +139,7 @@ def find(path: str) -> Command:
         LookupError: no program of that path is emulated.
         ImportError: its module is broken or missing.
     """
+    if path.startswith("/bin/"):  # a link to usr/bin
+        path = f"/usr{path}"
     module, _, function = PATHS[_REAL_NAMES[path]].partition(":")
     return cast(Command, getattr(import_module(module), function))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from illumos_lab.commands.dladm.call import Call, Fatal, Options, UsageError
+from illumos_lab.commands.dladm.call import Call, Options, UsageError
 from illumos_lab.deferred import deferred_output
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
@@ -12,6 +12,7 @@ from illumos_lab.links import DladmError, properties, status
 from illumos_lab.links.flows import ATTRIBUTES, Flow, normalise
 from illumos_lab.links.properties import PRIORITIES, Values
 from illumos_lab.ofmt import fields
+from illumos_lab.subcommand import Fatal
 
 FLOW_FIELDS = fields(
     ("FLOW", 12),
@@ -92,14 +93,12 @@ def add_flow(call: Call) -> int:
     if call.deferred(options):
         return 0
     flow = Flow(name, link, attributes, persistent="t" not in options)
-    try:
+    with call.failing_as("add flow failed"):
         for key, values in wanted:
             flow.properties[key] = _checked(key, values)
         call.require_privilege()
         flow.attributes = normalise(attributes)
         call.links.flows.add(flow)
-    except DladmError as error:
-        raise Fatal(f"add flow failed: {error.status}") from error
     return 0
 
 
@@ -139,12 +138,10 @@ def remove_flow(call: Call) -> int:
     if call.deferred(options):
         return 0
     flows = call.links.flows
-    try:
+    with call.failing_as("remove flow failed"):
         call.require_privilege()
         for flow in flows.over(link) if link else [_existing(call, name or "")]:
             flows.remove(flow, temporary="t" in options)
-    except DladmError as error:
-        raise Fatal(f"remove flow failed: {error.status}") from error
     return 0
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -14,7 +14,9 @@ from illumos_lab.commands.psrinfo import PROCESSORS
 from illumos_lab.getopt import MissingValueError, Options, UnknownOptionError, getopt
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
-from illumos_lab.memory import MEMORY_MEGABYTES
+from illumos_lab.ip.model import LOOPBACK
+from illumos_lab.links import AGGR, PHYS
+from illumos_lab.memory import MEMORY_MEGABYTES, PAGE_BYTES
 
 _USAGE = """\
 Usage:
@@ -26,7 +28,6 @@ kstat [ -Cjlpq ] [ -T d|u ] [ -c class ]
       [ interval [ count ] ]
 """
 _FOUND, _NONE, _WRONG = 0, 1, 2
-_PAGE = 4096
 _MEGAHERTZ = 2400
 _DISK = {
     "Device Not Ready": "0",
@@ -136,7 +137,7 @@ def booted() -> float:
 def _kstats(host: Host, run: Invocation) -> list[_Kstat]:
     """All kstats in the order of kstat(8): by class, module, instance and name."""
     uptime = time.time() - booted()
-    pages = MEMORY_MEGABYTES * 1024 * 1024 // _PAGE
+    pages = MEMORY_MEGABYTES * 1024 * 1024 // PAGE_BYTES
     found = [_processor(number) for number in range(PROCESSORS)]
     found.append(_Kstat("device_error", "sderr", 0, "sd0,err", _DISK))
     system = {
@@ -150,9 +151,38 @@ def _kstats(host: Host, run: Invocation) -> list[_Kstat]:
     found.append(_Kstat("misc", "unix", 0, "system_misc", system))
     memory = {"freemem": str(pages // 2), "pagestotal": str(pages), "physmem": str(pages)}
     found.append(_Kstat("pages", "unix", 0, "system_pages", memory))
+    with host.lock:
+        found += _links(host, run)
     moment = {"crtime": "0", "snaptime": f"{uptime:.9f}"}
     found = [_Kstat(k.kind, k.module, k.instance, k.name, {**k.values, **moment}) for k in found]
     return sorted(found, key=lambda each: (each.kind, each.module, each.instance, each.name))
+
+
+_WIDE = ("ipackets", "rbytes", "opackets", "obytes")
+_UNCOUNTED = (
+    *("multircv", "brdcstrcv", "multixmt", "brdcstxmt"),
+    *("norcvbuf", "noxmtbuf", "collisions", "unknowns"),
+)
+_FULL_DUPLEX = 2
+
+
+def _links(host: Host, run: Invocation) -> Iterator[_Kstat]:
+    """What links have carried (dls_stat.c), and the loopback interface of the caller's zone."""
+    for link in host.links.all():
+        if run.zone not in ("global", link.zone):
+            continue
+        lowest = host.links.get(link.over) or link
+        carried = asdict(host.kernel.traffic(link.name))
+        counts = dict.fromkeys(_UNCOUNTED, 0)
+        counts |= {name: count % 2**32 for name, count in carried.items()}
+        counts |= {f"{name}64": carried[name] for name in _WIDE}
+        counts["ifspeed"] = 10**9 if lowest.link_class in (PHYS, AGGR) else 0
+        counts["link_duplex"] = _FULL_DUPLEX if link.link_class in (PHYS, AGGR) else 0
+        counts["link_state"] = int(link.state == "up")
+        yield _Kstat("net", "link", 0, link.name, {name: str(count) for name, count in counts.items()})
+    looped = host.kernel.traffic(LOOPBACK, run.zone if run.zone in host.stacks else "global")
+    packets = {"ipackets": str(looped.ipackets), "opackets": str(looped.opackets)}
+    yield _Kstat("net", "lo", 0, LOOPBACK, packets)
 
 
 def _visible(host: Host, run: Invocation) -> list[str]:

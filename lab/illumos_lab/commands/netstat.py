@@ -1,6 +1,6 @@
 """netstat(8): sockets, routes, interfaces and neighbours of the caller's stack.
 
-Windows of TCP and counts of packets are not those of the machine underneath.
+Windows of TCP are not those of the machine underneath, and routes are not counted.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def main(host: Host, run: Invocation) -> int:
 
 
 def _sockets(call: _Call) -> None:
-    found = call.host.kernel.sockets(call.zone)
+    found = call.host.kernel.sockets(call.run.zone)
     asked = call.options.get("P")
     # A socket of IPv6 that IPv4 can reach as well stands in both tables.
     own_v4 = {(each.protocol, each.local[1]) for each in found if each.local[0].version == 4}
@@ -377,13 +377,17 @@ def _interfaces(call: _Call) -> None:
 
 
 def _interface_lines(call: _Call, version: int) -> list[str]:
-    wanted, counts = call.options.get("I"), f"{0:<6} {0:<5} {0:<6} {0:<5} {0:<6}"
+    wanted = call.options.get("I")
     each_count = f"{0:<6} {'N/A':<5} {0:<6} {'N/A':<5} {'N/A':<6}"
     lines = []
     for name, interface in call.stack.interfaces.items():
         if not (interface.v4 if version == 4 else interface.v6):
             continue
         mtu = call.stack.mtu(name, v4=version == 4)
+        carried = call.host.kernel.traffic(name, call.zone)
+        counts = (
+            f"{carried.ipackets:<6} {carried.ierrors:<5} {carried.opackets:<6} {carried.oerrors:<5} {0:<6}"
+        )
         for position, (logical, net, address) in enumerate(_logical_interfaces(call, name, version)):
             if wanted not in (None, name, logical):
                 continue

@@ -1,10 +1,11 @@
 """useradd(8), usermod(8), userdel(8), roleadd(8), rolemod(8), roledel(8): users of the caller's zone.
 
-Home directories are plain directories here, also below a file system of ZFS. Nobody counts as logged in.
+Nobody counts as logged in.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -29,6 +30,8 @@ from illumos_lab.accounts_files import (
     today,
 )
 from illumos_lab.commands.groups import name_warnings
+from illumos_lab.conffile import default
+from illumos_lab.datasets import DatasetError
 from illumos_lab.getopt import MissingValueError, Options, UnknownOptionError, getopt
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
@@ -222,9 +225,12 @@ def _add(call: _Call) -> None:
 
 
 def _refuse(call: _Call) -> None:
-    for letter in "pzZ":
-        if letter in call.options:
-            raise _Failed(_SYNTAX, f"-{letter}: not emulated by illumos-lab")
+    letters = [letter for letter, _ in call.options.pairs]
+    told = {"z", "Z"} & set(letters)
+    if len(told) == 2 or (told and letters.count("m") != 1):
+        call.wrong_usage()
+    if "p" in call.options:
+        raise _Failed(_SYNTAX, "-p: not emulated by illumos-lab")
 
 
 def _show_defaults(call: _Call) -> None:
@@ -261,10 +267,10 @@ def _show_defaults(call: _Call) -> None:
 def _make_home(call: _Call, home: str, skeleton: str, number: int, group: int) -> None:
     place = call.path(home)
     try:
-        place.mkdir(mode=0o755)
-    except OSError as error:
+        _make_directory(call, home)
+    except (OSError, DatasetError) as error:
         _undo(call)
-        raise _Failed(_HOME, f"Unable to create the home directory: {error.strerror}.") from error
+        raise _Failed(_HOME, f"Unable to create the home directory: {_reason(error)}.") from error
     source = call.path(skeleton)
     size = 0
     if source.is_dir():
@@ -273,6 +279,40 @@ def _make_home(call: _Call, home: str, skeleton: str, number: int, group: int) -
     # cpio(1) copies, and counts.
     call.run.err(f"{(size + 511) // 512} blocks\n")
     _give(place, number, group)
+
+
+def _make_directory(call: _Call, home: str) -> None:
+    """Make a directory, or with ``-z`` a file system where the directory above is the top of one.
+
+    Raises:
+        OSError, DatasetError: it cannot be made.
+    """
+    parent, _, name = home.rstrip("/").rpartition("/")
+    if _manages_zfs(call):
+        above = call.host.datasets.by_mountpoint(parent or "/") if call.run.zone == "global" else None
+        if above is not None:
+            call.host.datasets.create(f"{above.name}/{name}")
+            call.path(home).chmod(0o755)
+            return
+        call.say(
+            f"WARNING: Avoided creating ZFS filesystem as parent directory {parent or '/'} is not"
+            " a ZFS mount point."
+        )
+    call.path(home).mkdir(mode=0o755)
+
+
+def _manages_zfs(call: _Call) -> bool:
+    """Whether home directories are file systems: by ``-z`` or ``-mm``, else by /etc/default/useradd."""
+    letters = [letter for letter, _ in call.options.pairs]
+    if "z" in letters or letters.count("m") > 1:
+        return True
+    if "Z" in letters:
+        return False
+    return (default(call.path("/etc/default/useradd"), "MANAGE_ZFS") or "").lower().startswith("y")
+
+
+def _reason(error: OSError | DatasetError) -> str:
+    return str(error.strerror) if isinstance(error, OSError) else str(error)
 
 
 def _undo(call: _Call) -> None:
@@ -366,12 +406,13 @@ def _change_paths(call: _Call, line: Line, changed: Line) -> None:
 def _move_home(call: _Call, old: str, changed: Line) -> None:
     source, target = call.path(old), call.path(changed[5])
     try:
-        target.mkdir(mode=0o755, exist_ok=True)
+        if not target.exists():
+            _make_directory(call, changed[5])
         for entry in source.iterdir():
             shutil.move(entry, target / entry.name)
         source.rmdir()
-    except OSError as error:
-        raise _Failed(_HOME, f"Unable to create the home directory: {error.strerror}.") from error
+    except (OSError, DatasetError) as error:
+        raise _Failed(_HOME, f"Unable to create the home directory: {_reason(error)}.") from error
     _give(target, int(changed[2]), int(changed[3]))
 
 
@@ -391,8 +432,8 @@ def _delete(call: _Call) -> None:
             reason = "find status about home directory: No such file or directory"
             raise _Failed(_HOME, f"Unable to {reason}.")
         try:
-            shutil.rmtree(home)
-        except OSError as error:
+            _remove_home(call, line[5])
+        except (OSError, DatasetError) as error:
             raise _Failed(_HOME, "Unable to remove files from home directory.") from error
     passwd.remove(call.login)
     shadow.remove(call.login)
@@ -406,6 +447,21 @@ def _delete(call: _Call) -> None:
             other[4] = ";".join(f"{key}={value}" for key, value in values.items() if value)
     users.save()
     set_memberships(call.root, call.login, [])
+
+
+def _remove_home(call: _Call, home: str) -> None:
+    place = call.path(home)
+    dataset = call.host.datasets.by_mountpoint(home) if call.run.zone == "global" else None
+    if dataset is None:
+        shutil.rmtree(place)
+    elif _manages_zfs(call):
+        call.host.datasets.destroy(dataset.name)
+    else:
+        # rm(1) empties it, and cannot remove the place where it is mounted.
+        for entry in place.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        call.run.err(f"rm: Unable to remove directory {home}: Device busy\n")
+        raise OSError(errno.EBUSY, "Device busy")
 
 
 # What is given -----------------------------------------------------------------------------------

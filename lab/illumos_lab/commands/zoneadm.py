@@ -425,7 +425,9 @@ def _run_brand_install(call: _Call, configuration: Configuration, brand: Brand, 
     root = host.zone_root(call.zone)
     if brand.native:
         try:
-            host.packages.populate(root, brand.name, plan.packages)
+            host.packages.populate(
+                root, brand.name, plan.packages, overlays=plan.overlays, partial=plan.partial
+            )
         except (LookupError, OSError) as error:
             call.run.err(f"ERROR: failed to install package: {error}\n")
             return False

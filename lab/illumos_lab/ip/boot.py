@@ -63,7 +63,8 @@ def _from_gz(stack: IpStack, console: list[str]) -> None:
         try:
             stack.plumb(link).from_gz = True
             for letter, text in zip(_ADDROBJ_LETTERS, addresses, strict=False):
-                address = parse.with_prefix(stack.root, text)
+                # What is missing was worked out by zoneadmd, which reads the global zone's netmasks.
+                address = parse.with_prefix(stack.host.zone_root("global"), text)
                 if address is not None:
                     stack.activate(Address(link, f"_{letter}", FROM_GZ, address, text=text))
         except IpadmError as error:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
-    IPv4Network,
     IPv6Address,
     ip_address,
     ip_interface,
@@ -64,21 +64,32 @@ def default_prefix(root: Path, address: IpAddress) -> int:
 
 
 def known_prefix(root: Path, address: IPv4Address) -> int | None:
-    """Prefix length that /etc/inet/netmasks has for an address."""
-    path = root / "etc/inet/netmasks"
-    if path.exists():
-        for line in path.read_text().splitlines():
-            words = line.partition("#")[0].split()
-            if len(words) != 2:
-                continue
-            try:
-                network = IPv4Network(f"{words[0]}/{classful_prefix(IPv4Address(words[0]))}")
-                length = IPv4Network(f"0.0.0.0/{words[1]}").prefixlen
-            except ValueError:
-                continue
-            if address in network:
-                return length
-    return None
+    """Prefix length that /etc/inet/netmasks has for an address.
+
+    It is that of the smallest network with its own mask, else of the address's class, which may stand
+    without its trailing zeros (getnetmaskbyaddr in libsocket).
+    """
+    known = _netmasks(root / "etc/inet/netmasks")
+    for length in range(32, 0, -1):
+        network = int(address) >> 32 - length << 32 - length
+        if known.get(network) == length:
+            return length
+    host_bits = 32 - classful_prefix(address)
+    number = int(address) >> host_bits
+    return known.get(number << host_bits, known.get(number))
+
+
+def _netmasks(path: Path) -> dict[int, int]:
+    """Prefix lengths by network number; of two lines about one the first counts."""
+    known: dict[int, int] = {}
+    for line in path.read_text().splitlines() if path.exists() else ():
+        words = line.partition("#")[0].split()
+        try:
+            number, mask = (int.from_bytes(socket.inet_aton(word)) for word in words)
+            known.setdefault(number, mask.bit_count())
+        except (ValueError, OSError):
+            continue
+    return known
 
 
 def with_prefix(root: Path, text: str) -> Interface | None:

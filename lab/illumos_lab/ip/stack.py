@@ -489,7 +489,7 @@ class IpStack:
                     if address.kind == ADDRCONF and address.stateless:
                         identifier = [address.interface_id] if address.interface_id else []
                         kernel.set_autoconf(self.zone, link, True, *identifier)
-                    kernel.add_address(self.zone, link, address.address, address.peer)
+                    kernel.add_address(address.zone or self.zone, link, address.address, address.peer)
 
     def _take_down(self, address: Address) -> None:
         link = self._carrier_of(address)
@@ -497,7 +497,8 @@ class IpStack:
             if address.kind == DHCP:
                 self.host.kernel.stop_dhcp_client(self.zone, address.interface)
             elif address.address is not None and address.effective and link:
-                self.host.kernel.delete_address(self.zone, link, address.address, address.peer)
+                owner = address.zone or self.zone
+                self.host.kernel.delete_address(owner, link, address.address, address.peer)
                 if address.kind == ADDRCONF and address.stateless:
                     self.host.kernel.set_autoconf(self.zone, link, False)
         address.duplicate, address.carrier = False, ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from illumos_lab import bridging
 from illumos_lab.links import status
 from illumos_lab.links.model import BRIDGE, Bridging, Link
 from illumos_lab.links.status import DladmError, machine
@@ -33,6 +34,23 @@ class Bridges:
         self._links = links
         self._host = host
         self._forwarding: dict[str, tuple[str, ...]] = {}
+        self._stopped: set[str] = set()
+
+    def boot(self) -> None:
+        """Begin as the services of the bridges will be, and let the bridges forward."""
+        names = (bridge.name[:-1] for bridge in self.all())
+        self._stopped = {
+            name for name in names if not self._host.smf.enabled("global", f"{bridging.SERVICE}{name}")
+        }
+        self.follow()
+
+    def run(self, name: str, running: bool) -> None:
+        """Let a bridge work, or (its daemon has ended) pass nothing."""
+        if running:
+            self._stopped.discard(name)
+        else:
+            self._stopped.add(name)
+        self.follow()
 
     def all(self) -> list[Link]:
         """The bridges."""
@@ -96,6 +114,7 @@ class Bridges:
             raise DladmError(status.BUSY)
         self._links.delete(f"{name}0", temporary=False)
         self._forwarding.pop(name, None)
+        self._stopped.discard(name)
 
     def set_port(self, port: str, bridge: str) -> None:
         """Make a link a port of a bridge, or (empty) of none.
@@ -136,7 +155,8 @@ class Bridges:
                     connect(link.name, other)
         for bridge in self.all():
             name = bridge.name[:-1]
-            ports = tuple(port.name for port in self.ports(name) if connect(bridge.name, port.name))
+            able = () if name in self._stopped else self.ports(name)
+            ports = tuple(port.name for port in able if connect(bridge.name, port.name))
             if self._forwarding.get(name, ()) != ports:
                 with machine():
                     self._host.kernel.connect(bridge.name, ports)

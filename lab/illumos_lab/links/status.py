@@ -51,6 +51,7 @@ INVALID_TUNNEL_REMOTE = "invalid remote IP tunnel address"
 ADDRESS_IN_USE = "address already in use"
 OPTION_MISSING = "optional software not installed"
 NOT_AVAILABLE = "can't assign requested address"
+UNKNOWN = "<unknown error>"
 OVER_TEMPORARY = "can't create persistent object on top of temporary object"
 
 _BY_ERRNO = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -74,7 +75,7 @@ class LinkTable:
         self._active: dict[str, Link] = {}
         self._records: dict[str, Link] = {}
         self._next_id = 1
-        self._targets: dict[str, dict[str, OverlayTarget]] = {}
+        self._targets: dict[str, overlays.TargetTable] = {}
         self.flows = FlowTable(host)
         self.aggregations = Aggregations(self, host)
         self.bridges = Bridges(self, host)
@@ -146,7 +147,7 @@ class LinkTable:
         for link in self.all():
             if link.peer and link.peer in self._active and link.name < link.peer:
                 self._host.kernel.connect(link.name, (link.peer,))
-        self.bridges.follow()
+        self.bridges.boot()
         self.flows.boot()
 
     def _boot_physical(self, record: Link) -> None:
@@ -227,14 +228,14 @@ class LinkTable:
         self._create(link, temporary)
 
     def overlay_targets(self, link: Link) -> list[OverlayTarget]:
-        """Where the frames of an overlay go, as it was told."""
-        return list(self._targets.get(link.name, {}).values())
+        """Where the frames of an overlay go, in the order of the receivers' addresses."""
+        return self._targets[link.name].sorted()
 
     def set_overlay_target(self, link: Link, target: OverlayTarget) -> None:
         """Change what an overlay knows of a receiver, until it is made anew or forgets."""
+        sent = self._targets[link.name].put(target)
         with machine():
-            self._host.kernel.set_overlay_target(link.name, target)
-        self._targets[link.name][target.mac] = target
+            self._host.kernel.set_overlay_target(link.name, sent)
 
     def forget_overlay_target(self, link: Link, mac: str) -> None:
         """Let an overlay look a receiver up again.
@@ -242,17 +243,24 @@ class LinkTable:
         Raises:
             DladmError: it knows nothing of it.
         """
-        if mac not in self._targets[link.name]:
-            raise DladmError(status.NOT_FOUND)
-        known = {target.mac: target for target in overlays.targets(link, self._host.path("global", "/"))}
-        self.set_overlay_target(link, known.get(mac, OverlayTarget(mac, "", 0)))
-        if mac not in known:
-            del self._targets[link.name][mac]
+        found = self._targets[link.name].forget(mac)
+        with machine():
+            self._host.kernel.set_overlay_target(link.name, found)
 
     def reload_overlay(self, link: Link) -> None:
         """Let an overlay look every receiver up again."""
-        for mac in list(self._targets[link.name]):
-            self.forget_overlay_target(link, mac)
+        for target in self.overlay_targets(link):
+            self.forget_overlay_target(link, target.mac)
+
+    def reread_overlays(self) -> None:
+        """The daemon of the search plugins has started: they read their files again."""
+        for link in self.all():
+            if link.link_class == OVERLAY:
+                # A plugin that fails to start answers nothing; what is known stays.
+                with contextlib.suppress(DladmError), machine():
+                    read = overlays.targets(link, self._host.path("global", "/"))
+                    for target in self._targets[link.name].reread(read):
+                        self._host.kernel.set_overlay_target(link.name, target)
 
     def create_simnet(self, name: str, *, mac: str | None, media: str, temporary: bool) -> None:
         """Make a simulated network card.
@@ -384,7 +392,7 @@ class LinkTable:
         targets = overlays.targets(link, self._host.path("global", "/"))
         vnetid = int(link.overlay["vnetid"])
         self._host.kernel.create_overlay(link.name, link.mtu, vnetid, overlays.listen(link), targets)
-        self._targets[link.name] = {target.mac: target for target in targets}
+        self._targets[link.name] = overlays.TargetTable(targets)
 
     def delete(self, name: str, *, temporary: bool) -> None:
         """Remove a link; with ``temporary`` its persistent record stays.

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from illumos_lab.kernel import Traffic
 from illumos_lab.linux import syscalls
 from illumos_lab.linux.threads import in_thread
 
@@ -91,6 +92,16 @@ class Netns:
                     Path("/proc/sys/net", name).write_text(value)
 
         self.call(write)
+
+    def traffic(self, interfaces: Sequence[str]) -> Traffic:
+        """What interfaces of the namespace have carried together; one that is gone has carried nothing."""
+        table = self.call(lambda: Path("/proc/thread-self/net/dev").read_text())
+        lines = dict(line.split(":", 1) for line in table.splitlines() if ":" in line)
+        sums = [0] * 16
+        for name, counts in lines.items():
+            if name.strip() in interfaces:
+                sums = [one + int(other) for one, other in zip(sums, counts.split(), strict=True)]
+        return Traffic(sums[1], sums[0], sums[2], sums[9], sums[8], sums[10])
 
     def await_running(self, interface: str) -> None:
         """Wait until an interface that has just been connected carries packets.

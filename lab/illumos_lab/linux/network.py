@@ -30,11 +30,13 @@ from illumos_lab.kernel import (
     OverlayTarget,
     PacketRule,
     Socket,
+    Traffic,
 )
 from illumos_lab.linux import arp, autoconf, conntrack, neighbours, nft, sockets
 from illumos_lab.linux.dhcp_client import DhcpClient, Lease
 from illumos_lab.linux.netns import Netns
 from illumos_lab.linux.router_advertisement import RouterAdvertiser
+from illumos_lab.linux.share import Share
 
 LOOPBACK = "lo0"
 BRIDGE_OPTIONS = "stp_state 0 forward_delay 0 mcast_snooping 0"
@@ -132,12 +134,14 @@ class _Switch:
     """The bridges of an etherstub or physical link, by VLAN identifier (0 is untagged).
 
     Attributes:
+        uplinks: a network card's ports on the lab's wire.
         tunnel: the device that carries an overlay or an IP tunnel to other hosts.
     """
 
     mtu: int
     physical: bool
     bridges: dict[int, str] = field(default_factory=dict)
+    uplinks: list[str] = field(default_factory=list)
     tunnel: str = ""
 
 
@@ -156,6 +160,8 @@ class LinuxKernel:
         self._fabric.sysctl(STACK_SYSCTLS)
         self._fabric.ip("link set lo up")
         self._stacks: dict[str, _Stack] = {}
+        self._shares: dict[str, Share] = {}
+        self._routes_for_shares: list[tuple[str, str]] = []
         self._switches: dict[str, _Switch] = {}
         self._links: dict[str, _Link] = {}
         # Ports between the switches of two links, by VLAN identifier; the first of them asked for it.
@@ -184,13 +190,31 @@ class LinuxKernel:
         if stack is not None:
             stack.netns.close()
 
+    def create_share(self, zone: str) -> None:
+        """Let a shared-ip zone take part in the global zone's stack."""
+        with self._lock:
+            stack = self._stacks["global"]
+            self._shares[zone] = Share(
+                stack.netns, next(self._numbers), STACK_SYSCTLS, self._routes_for_shares
+            )
+            self._apply_forwarding(stack)
+
+    def destroy_share(self, zone: str) -> None:
+        """Take a shared-ip zone out of the global zone's stack again."""
+        with self._lock:
+            share = self._shares.pop(zone, None)
+            if share is not None:
+                share.close()
+                self._apply_forwarding(self._stacks["global"])
+
     def has_stack(self, zone: str) -> bool:
         """Whether the zone has a stack of its own now."""
         return zone in self._stacks
 
     def netns(self, zone: str) -> Netns:
-        """The network namespace of a zone's stack; that of the host for a shared-ip zone."""
-        return self._stack(zone).netns
+        """The network namespace of a zone's processes."""
+        share = self._shares.get(zone)
+        return share.netns if share is not None else self._stack(zone).netns
 
     def linux_name(self, link: str) -> str:
         """What Linux programs call a link: its own name where that is legal and short enough."""
@@ -241,6 +265,8 @@ class LinuxKernel:
                 self.delete_link(name)
                 raise
             switch.tunnel = tunnel
+            # It answers NDP only with IPv6 on.
+            self._fabric.sysctl({f"ipv6/conf/{tunnel}/disable_ipv6": "0"})
             self._fabric.ip(f"link set {tunnel} master {bridge} up")
             for target in targets:
                 # What is on this host is not sent anywhere.
@@ -259,8 +285,8 @@ class LinuxKernel:
         if target.address and target.port:
             where = ["dst", target.address, "port", str(target.port)]
             self._fabric.run(["bridge", "fdb", "append", mac, "dev", tunnel, *where])
-        if target.ip:
-            self._fabric.ip(f"neigh replace {target.ip} lladdr {mac} dev {tunnel} nud permanent")
+        for own in filter(None, (target.ip, target.ip6)):
+            self._fabric.ip(f"neigh replace {own} lladdr {mac} dev {tunnel} nud permanent")
 
     def create_card(self, name: str, mac: str, mtu: int) -> None:
         with self._lock:
@@ -312,6 +338,17 @@ class LinuxKernel:
             lines = self._fabric.run(["bridge", "fdb", "show", "br", bridge]).splitlines()
             found = [line.split() for line in lines if "permanent" not in line and "self" not in line]
             return tuple((_short_mac(words[0]), joints[words[2]]) for words in found if words[2] in joints)
+
+    def traffic(self, link: str, zone: str = "global") -> Traffic:
+        with self._lock:
+            if link == LOOPBACK:
+                return self._stack(zone).netns.traffic(["lo"])
+            if (switch := self._switches.get(link)) is not None and switch.physical:
+                return self._fabric.traffic(switch.uplinks)
+            if link not in self._links:
+                return Traffic()
+            port = self._links[link]
+            return self._stack(port.zone).netns.traffic([port.linux_name])
 
     def create_tunnel(self, name: str, mac: str, mtu: int) -> None:
         with self._lock:
@@ -374,13 +411,13 @@ class LinuxKernel:
             f"link set {bridge} up",
         )
         if switch.physical:
-            self._connect_to_wire(bridge, vid, switch.mtu)
+            switch.uplinks.append(self._connect_to_wire(bridge, vid, switch.mtu))
         switch.bridges[vid] = bridge
         for key in [key for key in self._joints if over in key]:
             self._join(key, vid)
         return bridge
 
-    def _connect_to_wire(self, bridge: str, vid: int, mtu: int) -> None:
+    def _connect_to_wire(self, bridge: str, vid: int, mtu: int) -> str:
         number = next(self._numbers)
         index = _FIRST_INDEX + 2 * number
         uplink = f"u{number}"
@@ -398,6 +435,7 @@ class LinuxKernel:
         self._wire.ip(f"link set {far_end} master {wire} up", f"link set {wire} up")
         self._wire.await_running(far_end)
         self._fabric.await_running(uplink)
+        return uplink
 
     def delete_link(self, name: str) -> None:
         with self._lock:
@@ -510,7 +548,7 @@ class LinuxKernel:
             stack.netns.ip(f"link set {name} up")
             if link in self._links:
                 self._fabric.await_running(self._links[link].port)
-            if any(forwarding.everywhere for forwarding in stack.forwarding.values()):
+            if self._shares or any(each.everywhere for each in stack.forwarding.values()):
                 self._apply_forwarding(stack)
 
     def unplumb(self, zone: str, link: str) -> None:
@@ -526,6 +564,12 @@ class LinuxKernel:
         name = self.linux_name(link)
         if link == LOOPBACK and address.ip.is_loopback:
             return
+        share = self._shares.get(zone)
+        if share is not None:
+            share.add(address, name)
+            if isinstance(address, IPv4Interface):
+                arp.announce(stack.netns, name, self._link(link).mac, address.ip)
+            return
         stack.addresses[str(address.ip)] = name
         if isinstance(address, IPv4Interface):
             stack.netns.ip(f"addr add {_shown(address, peer)} broadcast + dev {name}")
@@ -540,9 +584,13 @@ class LinuxKernel:
     def delete_address(self, zone: str, link: str, address: Interface, peer: str = "") -> None:
         if link == LOOPBACK and address.ip.is_loopback:
             return
+        name = self.linux_name(link)
+        share = self._shares.get(zone)
+        if share is not None:
+            share.delete(address, name)
+            return
         stack = self._stack(zone)
         stack.addresses.pop(str(address.ip), None)
-        name = self.linux_name(link)
         if peer:
             stack.netns.ip(f"route del {peer} dev {name}")
         stack.netns.ip(f"addr del {_shown(address, peer)} dev {name}")
@@ -552,12 +600,29 @@ class LinuxKernel:
     ) -> None:
         # illumos lets several routes to one destination stand side by side.
         route = self._route(zone, destination, gateway, link, discard)
-        self._stack(zone).netns.ip(f"route append {route}")
+        shares = self._shares.values() if zone == "global" else ()
+        try:
+            self._stack(zone).netns.ip(f"route append {route}")
+        except OSError:
+            # What only zones reach that share the stack, they alone use.
+            if not any(share.reaches(gateway) for share in shares):
+                raise
+            self._routes_for_shares.append((str(destination), gateway))
+        for share in shares:
+            share.follow_routes()
 
     def delete_route(
         self, zone: str, destination: Network, gateway: str, link: str | None = None, discard: str = ""
     ) -> None:
-        self._stack(zone).netns.ip(f"route del {self._route(zone, destination, gateway, link, discard)}")
+        shares = self._shares.values() if zone == "global" else ()
+        if shares and (str(destination), gateway) in self._routes_for_shares:
+            self._routes_for_shares.remove((str(destination), gateway))
+        else:
+            self._stack(zone).netns.ip(
+                f"route del {self._route(zone, destination, gateway, link, discard)}"
+            )
+        for share in shares:
+            share.follow_routes()
 
     def _route(self, zone: str, destination: Network, gateway: str, link: str | None, discard: str) -> str:
         if discard:
@@ -568,7 +633,11 @@ class LinuxKernel:
         return f"{destination} via {gateway}" + (f" dev {self.linux_name(link)}" if link else "")
 
     def sockets(self, zone: str) -> tuple[Socket, ...]:
-        return sockets.read(self._stack(zone).netns)
+        found = sockets.read(self.netns(zone))
+        if zone != "global":
+            return found
+        # The global zone sees those of the zones that share its stack.
+        return sum((sockets.read(share.netns) for share in self._shares.values()), found)
 
     def neighbours(self, zone: str) -> tuple[Neighbour, ...]:
         stack = self._stack(zone)
@@ -595,12 +664,16 @@ class LinuxKernel:
     def _apply_forwarding(self, stack: _Stack) -> None:
         names = {link.linux_name for link in self._links.values() if self._stack(link.zone) is stack}
         on = {version: forwarding.names(names) for version, forwarding in stack.forwarding.items()}
-        switches = {"ipv6/conf/all/forwarding": "1" if on[6] else "0"}
-        for version, forwards in on.items():
-            for name in names:
-                switches[f"ipv{version}/conf/{name}/forwarding"] = "1" if name in forwards else "0"
+        # What comes for a zone that shares the stack is passed on to it, by whichever interface it comes.
+        doors = [share.door for share in self._shares.values() if stack is self._stacks["global"]]
+        passing = {4: names if doors else on[4], 6: on[6]}
+        switches = {"ipv6/conf/all/forwarding": "1" if on[6] or doors else "0"}
+        for version, forwards in passing.items():
+            for name in [*names, *doors]:
+                forward = name in forwards or name in doors
+                switches[f"ipv{version}/conf/{name}/forwarding"] = "1" if forward else "0"
         stack.netns.sysctl(switches)
-        stack.netns.nft(nft.forward_table(on[4], on[6]))
+        stack.netns.nft(nft.forward_table(on[4], on[6], bool(doors)))
 
     # IPv6 autoconfiguration ----------------------------------------------------------------------
     def set_autoconf(self, zone: str, link: str, on: bool, identifier: str = "") -> None:
@@ -779,6 +852,8 @@ class LinuxKernel:
 
     def close(self) -> None:
         """Let go of everything; the namespaces take interfaces and rules with them."""
+        for zone in list(self._shares):
+            self.destroy_share(zone)
         for zone in list(self._stacks):
             self.destroy_stack(zone)
         self._fabric.close()

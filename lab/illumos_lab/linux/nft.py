@@ -16,6 +16,7 @@ from illumos_lab.kernel import (
     PacketRule,
     PortRange,
 )
+from illumos_lab.linux.share import DOOR
 
 NAT_TABLE = "ip lab_nat"
 FILTER_TABLE = "inet lab_filter"
@@ -222,12 +223,15 @@ def _clamp(rule: NatRule, name: str | None) -> str:
 # Filter ------------------------------------------------------------------------------------------
 
 # A packet carries the number of the last rule that matched in its mark; in the end that decides. Inbound
-# it has been through NAT, outbound it has not yet. What does not leave anyway is not seen by the filter.
+# it has been through NAT, outbound it has not yet. What does not leave anyway is not seen by the filter,
+# nor what passes between the zones of a stack.
 _HOOKS = {
     "prerouting": "type filter hook prerouting priority dstnat + 10; policy accept;\n"
-    'iifname != "lo" goto in\n',
-    "output": 'type filter hook output priority filter + 10; policy accept;\noifname != "lo" goto out\n',
-    "forward": "type filter hook forward priority filter + 10; policy accept;\ngoto out\n",
+    f'iifname != "lo" iifname != "{DOOR}*" goto in\n',
+    "output": "type filter hook output priority filter + 10; policy accept;\n"
+    f'oifname != "lo" oifname != "{DOOR}*" goto out\n',
+    "forward": "type filter hook forward priority filter + 10; policy accept;\n"
+    f'oifname != "{DOOR}*" goto out\n',
 }
 
 ICMP_ANSWERS = {
@@ -422,13 +426,13 @@ def _verdict(rule: PacketRule, accept: str) -> str:
 # Forwarding --------------------------------------------------------------------------------------
 
 
-def forward_table(v4_names: Iterable[str], v6_names: Iterable[str]) -> str:
-    """Packets may pass between the named interfaces only.
+def forward_table(v4_names: Iterable[str], v6_names: Iterable[str], shared: bool = False) -> str:
+    """Packets may pass between the named interfaces only, and to and from zones that share the stack.
 
     illumos forwards between two interfaces only when both have forwarding on; Linux asks just
     the one that a packet came in by, and for IPv6 one switch for all.
     """
-    accept = ""
+    accept = "".join(f'{side}ifname "{DOOR}*" accept\n' for side in "io") if shared else ""
     for version, linux_names in ((4, v4_names), (6, v6_names)):
         names = ", ".join(f'"{name}"' for name in sorted(linux_names))
         if names:

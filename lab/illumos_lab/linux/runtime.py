@@ -131,6 +131,12 @@ class LinuxRuntime:
     def create_stack(self, zone: str) -> None:
         self._kernel.create_stack(zone)
 
+    def create_share(self, zone: str) -> None:
+        self._kernel.create_share(zone)
+
+    def destroy_share(self, zone: str) -> None:
+        self._kernel.destroy_share(zone)
+
     def destroy_stack(self, zone: str) -> None:
         self._kernel.destroy_stack(zone)
 

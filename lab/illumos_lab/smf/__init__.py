@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from illumos_lab import services
+from illumos_lab.image import STARTD
 from illumos_lab.ipfilter.state import filters
 from illumos_lab.service import Service
 from illumos_lab.smf import fmri as names
 from illumos_lab.smf import manifest, methods
 from illumos_lab.smf.manifest import Delivered, ManifestError
-from illumos_lab.smf.repository import Properties, Repository
+from illumos_lab.smf.repository import Properties, Property, Repository
 from illumos_lab.smf.restarter import Restarter, kill
 
 if TYPE_CHECKING:
@@ -43,7 +45,8 @@ class Smf:
     def start(self, zone: str, milestone: str = "") -> None:
         """Start svc.configd and svc.startd of a zone that has just booted; returns at once.
 
-        A zone whose brand has no SMF (bhyve, lx ...) never gets a repository.
+        A zone whose brand has no SMF (bhyve, lx ...) never gets a repository, nor does one whose
+        inittab starts something else.
 
         Args:
             zone: the zone.
@@ -74,7 +77,13 @@ class Smf:
             return True
         zones = self._host.zones
         brand = zones.store.brand_of(zones.config(zone))
-        return all(each.native for each in self._host.profile.brands if each.name == brand)
+        if not all(each.native for each in self._host.profile.brands if each.name == brand):
+            return False
+        try:
+            return STARTD in self._host.path(zone, "/etc/inittab").read_text()
+        except FileNotFoundError:
+            # What was unpacked over the root directory need not be a whole system.
+            return True
 
     def shut_down(self, zone: str) -> None:
         """Stop the services of a zone in an orderly way; returns when they are down, or the zone is."""
@@ -225,6 +234,26 @@ class Smf:
         repository = running[0].repository if running else Repository.load(zone_root)
         if service.fmri in repository.installed:
             repository.forget(service.fmri)
+
+    def set_instance(self, fmri: str, properties: Mapping[str, tuple[str, str]]) -> None:
+        """Make an instance of a service that comes without any to the global zone, or change it.
+
+        Args:
+            fmri: the instance.
+            properties: type and value by ``group/name``.
+        """
+        self.install_service(self._host.zone_root("global"), fmri)
+        with contextlib.suppress(NoRepositoryError):
+            restarter = self.restarter("global")
+            with restarter.changed:
+                own = restarter.repository.properties.setdefault(fmri, {})
+                own |= {name: Property(kind, (value,)) for name, (kind, value) in properties.items()}
+                restarter.repository.save()
+                restarter.request(fmri, refresh=True)
+
+    def delete_instance(self, fmri: str) -> None:
+        """Stop an instance that `set_instance` made, and forget it."""
+        self.remove_service(self._host.zone_root("global"), services.by_fmri(self._host.profile, fmri))
 
     # Manifests ---------------------------------------------------------------------------------
     def import_manifest(self, zone: str, text: str) -> list[str]:

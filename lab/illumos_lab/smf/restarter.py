@@ -451,8 +451,7 @@ class Restarter:
         instance.next_state = "online"
         # What was asked for before it starts is served by the start.
         instance.restart = instance.refresh = False
-        self._log(instance, f'Executing start method ("{service.exec}").')
-        self._in_thread(instance, "start", service.start, "online")
+        self._in_thread(instance, "start", f'("{service.exec}")', service.start, "online")
 
     def _stop(self, instance: Instance, why: str, then: str = "offline") -> None:
         service, process = instance.service, instance.process
@@ -469,9 +468,7 @@ class Restarter:
             if process is not None:
                 kill(process)
 
-        text = "(:kill)" if service.stop is None else '("stop")'
-        self._log(instance, f"Executing stop method {text}.")
-        self._in_thread(instance, "stop", stop, then)
+        self._in_thread(instance, "stop", "(:kill)" if service.stop is None else '("stop")', stop, then)
 
     def _refresh(self, instance: Instance) -> None:
         instance.refresh = False
@@ -480,19 +477,25 @@ class Restarter:
             self._log(instance, "No 'refresh' method defined.  Treating as :true.")
             return
         instance.next_state = instance.state
-        self._log(instance, 'Executing refresh method ("refresh").')
-        self._in_thread(instance, "refresh", instance.service.refresh, "online")
+        self._in_thread(instance, "refresh", '("refresh")', instance.service.refresh, "online")
 
-    def _in_thread(self, instance: Instance, kind: str, method: Method, then: str) -> None:
+    def _in_thread(self, instance: Instance, kind: str, title: str, method: Method, then: str) -> None:
+        """Run a method; the title is what the log calls it."""
+        executing = f"Executing {kind} method {title}."
+        self._log(instance, executing)
+
         def work() -> None:
             context = self._context(instance)
             # A method that ends wrongly is tried again, unless its status says that this is in vain.
-            for attempt in range(1 if kind == "stop" else START_TRIES):
+            tries = 1 if kind == "stop" else START_TRIES
+            for attempt in range(tries):
                 status = self._try(context, method)
                 if status == 0 or status in HOPELESS or self._closed:
                     break
-                if attempt < START_TRIES - 1:
+                if attempt < tries - 1:
+                    self._log(instance, f'Method "{kind}" exited with status {status}.')
                     time.sleep(0.1 * self._host.time_scale)
+                    self._log(instance, executing)
             with self.changed:
                 self._method_ended(instance, kind, context, status, then)
 

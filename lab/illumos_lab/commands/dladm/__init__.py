@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from illumos_lab.commands.dladm import aggr, bridge, create, iptun, linkprop, overlay, show
-from illumos_lab.commands.dladm.call import Call, Fatal, UsageError
+from illumos_lab.commands.dladm.call import Call, UsageError
 from illumos_lab.deferred import deferred_output
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
 from illumos_lab.links import DladmError
+from illumos_lab.subcommand import Fatal
 
 SUBCOMMANDS: dict[str, Callable[[Call], int]] = {
     "rename-link": create.rename_link,
@@ -86,9 +87,13 @@ def main(host: Host, run: Invocation) -> int:
         return 1
     synopsis = _synopsis(function)
     with deferred_output(run) as later:
+        call = Call(host, later, subcommand, argv, synopsis)
         try:
             with host.lock:
-                return function(Call(host, later, subcommand, argv, synopsis))
+                result = function(call)
+            for work in call.afterwards:
+                work()
+            return result
         except UsageError:
             later.err(_usage())
         except Fatal as error:

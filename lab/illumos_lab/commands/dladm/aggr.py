@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NoReturn
 
 from illumos_lab import linkname
-from illumos_lab.commands.dladm.call import Call, Fatal, Options, UsageError
-from illumos_lab.links import DladmError, Link, aggregations, properties, status
+from illumos_lab.commands.dladm.call import Call, Options, UsageError
+from illumos_lab.commands.dladm.show import check_interval
+from illumos_lab.links import PHYS, DladmError, Link, aggregations, properties, status
 from illumos_lab.links.model import Aggregation
 from illumos_lab.ofmt import Output, fields
+from illumos_lab.subcommand import Fatal
 
 FIELDS = fields(
     ("LINK", 16), ("POLICY", 9), ("ADDRPOLICY", 21), ("LACPACTIVITY", 14), ("LACPTIMER", 12), ("FLAGS", 8)
@@ -23,6 +24,16 @@ PORT_FIELDS = fields(
     ("STATE", 10),
     ("ADDRESS", 19),
     ("PORTSTATE", 16),
+)
+TRAFFIC_FIELDS = fields(
+    ("LINK", 12),
+    ("PORT", 10),
+    ("IPACKETS", 8),
+    ("RBYTES", 8),
+    ("OPACKETS", 8),
+    ("OBYTES", 8),
+    ("IPKTDIST", 9),
+    ("OPKTDIST", 15),
 )
 LACP_FIELDS = fields(
     ("LINK", 12),
@@ -46,10 +57,6 @@ LONG = {
     "link": "l",
     "forcible": "f",
 }
-
-
-def _fail(operation: str, error: DladmError) -> NoReturn:
-    raise Fatal(f"{operation} operation failed: {error.status}") from error
 
 
 def _number(text: str) -> int | None:
@@ -147,13 +154,11 @@ def create_aggr(call: Call) -> int:
     ports = _ports(call, options, links, "dev name", "link name")
     wanted = replace(wanted, ports=ports, force="f" in options)
     temporary = "t" in options
-    try:
+    with call.failing_as("create operation failed"):
         call.require_privilege()
         call.links.aggregations.create(
             name, wanted, None if mac == aggregations.AUTO else mac, temporary=temporary
         )
-    except DladmError as error:
-        _fail("create", error)
     _set_properties(call, name, ",".join(options.all("p")), temporary)
     return 0
 
@@ -172,14 +177,8 @@ def _set_properties(call: Call, name: str, text: str, temporary: bool) -> None:
     except ValueError as error:
         raise Fatal("invalid aggregation property") from error
     for key, values in wanted:
-        try:
-            prop = properties.BY_NAME.get(key)
-            if prop is None:
-                raise DladmError(status.NOT_FOUND)
-            call.links.set_property(name, prop, values, temporary=temporary)
-        except DladmError as error:
-            failure = f"aggr creation succeeded but could not set property '{key}'"
-            raise Fatal(f"{failure}: {error.status}") from error
+        with call.failing_as(f"aggr creation succeeded but could not set property '{key}'"):
+            call.set_property(name, key, values, temporary)
 
 
 def _target(call: Call, text: str) -> str:
@@ -207,12 +206,10 @@ def delete_aggr(call: Call) -> int:
     text = options.required_operand()
     if call.deferred(options):
         return 0
-    try:
+    with call.failing_as("delete operation failed"):
         name = _target(call, text)
         call.require_privilege()
         call.links.aggregations.delete(name, temporary="t" in options)
-    except DladmError as error:
-        _fail("delete", error)
     return 0
 
 
@@ -233,13 +230,11 @@ def _change_ports(call: Call, letters: str, operation: str, change: Callable[...
     text = options.required_operand()
     if call.deferred(options):
         return 0
-    try:
+    with call.failing_as(f"{operation} operation failed"):
         name = _target(call, text)
         ports = _ports(call, options, links, "<dev>", "<link>")
         call.require_privilege()
         change(name, ports, temporary="t" in options)
-    except DladmError as error:
-        _fail(operation, error)
     return 0
 
 
@@ -254,14 +249,12 @@ def modify_aggr(call: Call) -> int:
     text = options.required_operand()
     if call.deferred(options):
         return 0
-    try:
+    with call.failing_as("modify operation failed"):
         name = _target(call, text)
         call.require_privilege()
         call.links.aggregations.modify(
             name, lambda old: _settings(options, old, "lL")[0], mac, temporary="t" in options
         )
-    except DladmError as error:
-        _fail("modify", error)
     return 0
 
 
@@ -273,27 +266,29 @@ def show_aggr(call: Call) -> int:
     long = {"lacp": "L", "extended": "x", "statistics": "s", "interval": "i", "persistent": "P"}
     long |= {"parseable": "p", "parsable": "p", "output": "o"}
     options = call.options(":LpPxsi:o:", once="LpPxsi", long=long)
-    _check_show(options)
+    _check_show(call, options)
     name = options.operand()
-    if "s" in options:
-        call.not_emulated("show-aggr -s")
     persistent = "P" in options
-    columns = LACP_FIELDS if "L" in options else PORT_FIELDS if "x" in options else FIELDS
+    by_mode = {"L": LACP_FIELDS, "x": PORT_FIELDS, "s": TRAFFIC_FIELDS}
+    columns = next((columns for letter, columns in by_mode.items() if letter in options), FIELDS)
     shown = [] if name is None else [_shown(call, name, persistent)]
     output = call.output(columns, options)
     for link in shown or (call.records() if persistent else call.visible()):
-        if link.aggregation is not None:
+        if link.aggregation is None:
+            continue
+        if "s" in options:
+            _print_traffic(call, output, link, link.aggregation, named=name is not None)
+        else:
             _print(call, output, options, link, link.aggregation)
     return 0
 
 
-def _check_show(options: Options) -> None:
+def _check_show(call: Call, options: Options) -> None:
     if "p" in options and "o" not in options:
         raise Fatal("-p requires -o")
     if "p" in options and (options.get("o") or "").lower() == "all":
         raise Fatal('"-o all" is invalid with -p')
-    if "i" in options and "s" not in options:
-        raise Fatal("the option -i can be used only with -s")
+    check_interval(call, options)
     for letter, others in (("s", "LpxP"), ("L", "P"), ("x", "LP")):
         if letter in options and (other := next((other for other in others if other in options), None)):
             raise Fatal(f"the option -{other} cannot be used with -{letter}")
@@ -332,6 +327,32 @@ def _print(call: Call, output: Output, options: Options, link: Link, own: Aggreg
                 "FLAGS": "f----" if own.force else "-----",
             }
         )
+
+
+def _print_traffic(call: Call, output: Output, link: Link, own: Aggregation, *, named: bool) -> None:
+    """The sum over the ports, and each of them with its part of the packets."""
+    ports = [call.links.get(name) for name in own.ports]
+    if not all(port and port.link_class == PHYS for port in ports):
+        # dladm asks for the card behind each port, and a simnet has none.
+        if named:
+            raise Fatal(f"failed to show aggr {link.name}: {status.INVALID_ARGUMENT}")
+        return
+    counts = [call.host.kernel.traffic(name) for name in own.ports]
+    names = ("ipackets", "rbytes", "opackets", "obytes")
+    total = {name: sum(getattr(each, name) for each in counts) for name in names}
+    output.print({"LINK": link.name} | {name.upper(): str(total[name]) for name in names})
+    for port, count in zip(own.ports, counts, strict=True):
+        row = {name.upper(): str(getattr(count, name)) for name in names}
+        row |= {
+            "IPKTDIST": _percent(count.ipackets, total["ipackets"]),
+            "OPKTDIST": _percent(count.opackets, total["opackets"]),
+        }
+        output.print({"PORT": port} | row)
+
+
+def _percent(part: int, whole: int) -> str:
+    # Of nothing it is no number, with the sign that the processor gives it.
+    return f"{part / whole * 100:<6.1f}" if whole else "-NaN  "
 
 
 def _lacp_row(own: Aggregation) -> dict[str, str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NoReturn
 
-from illumos_lab.commands.dladm.call import Call, Fatal, Options, UsageError
+from illumos_lab import bridging
+from illumos_lab.commands.dladm.call import Call, Options, UsageError
 from illumos_lab.links import AGGR, ETHERSTUB, PHYS, SIMNET, DladmError, Link, bridges, status
 from illumos_lab.links.model import Bridging
 from illumos_lab.ofmt import Output, fields
+from illumos_lab.subcommand import Fatal
 
 FIELDS = fields(
     ("BRIDGE", 12),
@@ -164,29 +165,28 @@ def create_bridge(call: Call) -> int:
     if call.deferred(options):
         return 0
     ports = _ports(call, options)
-    try:
+    with call.failing_as("create operation failed"):
         call.require_privilege()
         _check_trill(settings)
         call.links.bridges.create(name, settings, ports)
-    except DladmError as error:
-        _fail_configure(error)
     try:
         _add(call, name, ports)
     except Fatal:
         call.links.bridges.delete(name)
         raise
+    _set_service(call, name, settings)
     return 0
+
+
+def _set_service(call: Call, name: str, settings: Bridging) -> None:
+    fmri = f"{bridging.SERVICE}{name}"
+    call.afterwards.append(lambda: call.host.smf.set_instance(fmri, bridging.properties(settings)))
 
 
 def _check_trill(settings: Bridging) -> None:
     """The daemon of TRILL is a package of its own, which no distribution has any more."""
     if settings.protect == "trill":
         raise DladmError(status.OPTION_MISSING)
-
-
-def _fail_configure(error: DladmError) -> NoReturn:
-    # modify-bridge says so, too.
-    raise Fatal(f"create operation failed: {error.status}") from error
 
 
 def _add(call: Call, name: str, ports: list[Link]) -> None:
@@ -212,12 +212,12 @@ def modify_bridge(call: Call) -> int:
     _check_times(call, settings)
     if call.deferred(options):
         return 0
-    try:
+    # The message is the one of create-bridge.
+    with call.failing_as("create operation failed"):
         call.require_privilege()
         _check_trill(settings)
         call.links.bridges.modify(name, settings)
-    except DladmError as error:
-        _fail_configure(error)
+    _set_service(call, name, settings)
     return 0
 
 
@@ -227,11 +227,10 @@ def delete_bridge(call: Call) -> int:
     name = options.required_operand()
     if call.deferred(options):
         return 0
-    try:
+    with call.failing_as("delete operation failed"):
         call.require_privilege()
         call.links.bridges.delete(name)
-    except DladmError as error:
-        raise Fatal(f"delete operation failed: {error.status}") from error
+    call.afterwards.append(lambda: call.host.smf.delete_instance(f"{bridging.SERVICE}{name}"))
     return 0
 
 
@@ -242,11 +241,8 @@ def add_bridge(call: Call) -> int:
     if call.deferred(options):
         return 0
     ports = _ports(call, options)
-    try:
+    with call.failing_as(f"unable to add link {next(iter(options.all('l')), '')} to bridge {name}"):
         call.require_privilege()
-    except DladmError as error:
-        first = next(iter(options.all("l")), "")
-        raise Fatal(f"unable to add link {first} to bridge {name}: {error.status}") from error
     _add(call, name, ports)
     return 0
 

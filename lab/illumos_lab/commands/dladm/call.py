@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from illumos_lab import getopt, linkname
-from illumos_lab.getopt import MissingValueError, UnknownOptionError
-from illumos_lab.host import Host
-from illumos_lab.invocation import Invocation
-from illumos_lab.links import DladmError, Link, LinkTable, status
-from illumos_lab.ofmt import Field, OfmtError, Output
-
-
-class Fatal(Exception):
-    """The command ends with exit status 1; the text is its message after the program's name."""
+from illumos_lab.links import DladmError, Link, LinkTable, properties, status
+from illumos_lab.links.properties import Values
+from illumos_lab.subcommand import Fatal, SubcommandCall
 
 
 class UsageError(Exception):
@@ -80,22 +75,14 @@ LONG = {
 
 
 @dataclass
-class Call:
-    """A subcommand of dladm as it was called.
+class Call(SubcommandCall):
+    """A subcommand of dladm or flowadm as it was called.
 
     Attributes:
-        host: the machine.
-        run: the caller.
-        subcommand: the word after ``dladm``.
-        argv: what follows that.
-        usage: the subcommand's synopsis.
+        afterwards: what is to be done when the host's lock is free again.
     """
 
-    host: Host
-    run: Invocation
-    subcommand: str
-    argv: list[str]
-    usage: str
+    afterwards: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def links(self) -> LinkTable:
@@ -113,48 +100,11 @@ class Call:
         Raises:
             Fatal: unknown, repeated or incomplete options.
         """
-        names = {name: key for name, key in (long or LONG).items() if key in letters}
-        try:
-            pairs, operands = getopt.getopt(self.argv, letters, names)
-        except MissingValueError as error:
-            raise Fatal(f"option '{error}' requires a value\nusage: {self.usage}") from error
-        except UnknownOptionError as error:
-            raise Fatal(f"unrecognized option '{error}'\nusage: {self.usage}") from error
+        read = self.read_options(letters, long or LONG)
         for letter in once:
-            if sum(name == letter for name, _ in pairs) > 1:
+            if len(read.all(letter)) > 1:
                 raise Fatal(f"the option -{letter} cannot be specified more than once")
-        return Options(pairs, operands)
-
-    def warn(self, text: str) -> None:
-        """Print a warning."""
-        self.run.err(f"{self.run.name}: warning: {text}\n")
-
-    def output(
-        self,
-        columns: Sequence[Field],
-        options: Options,
-        *,
-        parseable: str = "p",
-        default: Sequence[str] | None = None,
-        wrap: bool = False,
-    ) -> Output:
-        """Open the listing that the options ask for.
-
-        Raises:
-            Fatal: the fields asked for are not known, or must be named.
-        """
-        try:
-            return Output(
-                self.run,
-                columns,
-                options.get("o"),
-                parseable=parseable in options,
-                warn=self.warn,
-                default=default,
-                wrap=wrap,
-            )
-        except OfmtError as error:
-            raise Fatal(str(error)) from error
+        return Options(read.pairs, read.operands)
 
     def not_emulated(self, what: str) -> NoReturn:
         """Refuse something that illumos has and the lab has not.
@@ -201,6 +151,29 @@ class Call:
         """
         if not self.run.privileged or self.run.zone != "global":
             raise DladmError(status.DENIED)
+
+    @contextmanager
+    def failing_as(self, what: str) -> Iterator[None]:
+        """Work that ends the command, when it fails, with ``what: STATUS``.
+
+        Raises:
+            Fatal: it fails.
+        """
+        try:
+            yield
+        except DladmError as error:
+            raise Fatal(f"{what}: {error.status}") from error
+
+    def set_property(self, name: str, key: str, values: Values, temporary: bool) -> None:
+        """Set a property of a link that has just been made.
+
+        Raises:
+            DladmError: there is no such property, or it does not take the value.
+        """
+        prop = properties.BY_NAME.get(key)
+        if prop is None:
+            raise DladmError(status.NOT_FOUND)
+        self.links.set_property(name, prop, values, temporary=temporary)
 
     def checked_name(self, name: str) -> str:
         """A name that a new link may have.

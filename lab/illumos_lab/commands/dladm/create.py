@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
-
 from illumos_lab import linkname
-from illumos_lab.commands.dladm.call import Call, Fatal, Options, UsageError, parse_vid
+from illumos_lab.commands.dladm.call import Call, Options, UsageError, parse_vid
+from illumos_lab.commands.dladm.show import check_interval
+from illumos_lab.kernel import Traffic
 from illumos_lab.links import ETHERSTUB, OVERLAY, SIMNET, VLAN, VNIC, DladmError, Link, properties, status
 from illumos_lab.ofmt import fields
+from illumos_lab.subcommand import Fatal
 
 ETHERSTUB_FIELDS = fields(("LINK", 20))
 VNIC_FIELDS = fields(
@@ -30,10 +31,6 @@ _MAC_KEYWORDS = ("random", "factory", "auto", "vrrp")
 _MAX_SLOT = 2**31 - 1
 
 
-def _fail(text: str, error: DladmError) -> NoReturn:
-    raise Fatal(f"{text}: {error.status}") from error
-
-
 # Etherstubs --------------------------------------------------------------------------------------
 
 
@@ -43,11 +40,9 @@ def create_etherstub(call: Call) -> int:
     name = call.checked_name(options.required_operand())
     if call.deferred(options):
         return 0
-    try:
+    with call.failing_as("etherstub creation failed"):
         call.require_privilege()
         call.links.create_etherstub(name, temporary="t" in options)
-    except DladmError as error:
-        _fail("etherstub creation failed", error)
     return 0
 
 
@@ -120,7 +115,7 @@ def create_vnic(call: Call) -> int:
             raise Fatal(f"VLAN over '{over}' may not use default_tag ID (see dladm(8))") from error
         if error.status == status.NOT_AVAILABLE:
             call.warn(f"failed to start overlay device; could not open underlay socket: {error.status}")
-        _fail(f"vnic creation over {over} failed", error)
+        raise Fatal(f"vnic creation over {over} failed: {error.status}") from error
     return 0
 
 
@@ -128,10 +123,7 @@ def _set_initial(call: Call, name: str, wanted: list[tuple[str, list[str]]], tem
     try:
         for key, values in wanted:
             try:
-                prop = properties.BY_NAME.get(key)
-                if prop is None:
-                    raise DladmError(status.NOT_FOUND)
-                call.links.set_property(name, prop, values, temporary=temporary)
+                call.set_property(name, key, values, temporary)
             except DladmError as error:
                 call.warn(f"failed to set property {key}: {error.status}")
                 raise
@@ -208,20 +200,42 @@ def delete_vnic(call: Call) -> int:
 def show_vnic(call: Call) -> int:
     """dladm show-vnic [-P] [-l LOWER] [-s [-i secs]] [[-p] -o field,...] [VNIC]"""
     options = call.options(":pPl:si:o:z:" if call.forked else ":pPl:si:o:", once="pPlsi")
-    if "i" in options and "s" not in options:
-        raise Fatal("the option -i can be used only with -s")
-    if "s" in options:
-        call.not_emulated("show-vnic -s")
+    check_interval(call, options)
     persistent = "P" in options
     over = options.get("l")
     if over is not None and call.find(over) is None and call.find_record(over) is None:
         raise Fatal(f"invalid link name '{over}': {status.NOT_FOUND}")
     links = _of_class(call, options, VNIC, "vnic")
     output = call.output(VNIC_FIELDS_OMNIOS if call.forked else VNIC_FIELDS, options)
+    links = [link for link in links if over in (None, link.over)]
+    if "s" in options:
+        _print_vnic_traffic(call, links, over, options.operand())
+        return 0
     for link in links:
-        if over in (None, link.over):
-            output.print(_vnic_row(call, link, persistent))
+        output.print(_vnic_row(call, link, persistent))
     return 0
+
+
+def _print_vnic_traffic(call: Call, links: list[Link], over: str | None, name: str | None) -> None:
+    """Counts with each vnic's part of the packets; of all of them, dladm takes the last for their sum."""
+    heading = "ipackets  rbytes      opackets  obytes          "
+    call.run.out(f"{over or ''}\t{heading}{'%ipkts  %opkts' if over else ''}\n")
+    if not links and name is not None:
+        raise Fatal(f"non-existent vnic '{name}'")
+    if not links and over is not None:
+        raise Fatal(f"device {over} has no vnics")
+    counts = {link.name: call.host.kernel.traffic(link.name) for link in links}
+    total = next(reversed(counts.values()), Traffic())
+    if over is not None or name is not None:
+        call.run.out(f"Total\t{_counts(total)}\n")
+    for vnic, count in counts.items():
+        parts = ((count.ipackets, total.ipackets), (count.opackets, total.opackets))
+        shares = "".join(f"\t{part / whole * 100:<6.1f}" if whole else "\t-" for part, whole in parts)
+        call.run.out(f"{vnic}\t{_counts(count)}{shares}\n")
+
+
+def _counts(count: Traffic) -> str:
+    return f"{count.ipackets:<10}{count.rbytes:<12}{count.opackets:<10}{count.obytes:<12}"
 
 
 def _vnic_row(call: Call, link: Link, persistent: bool) -> dict[str, str]:
@@ -277,7 +291,7 @@ def create_vlan(call: Call) -> int:
             ) from error
         if error.status == status.BUSY:
             raise Fatal(f"VLAN over '{over}' may not use default_tag ID (see dladm(8))") from error
-        _fail("create operation failed", error)
+        raise Fatal(f"create operation failed: {error.status}") from error
     return 0
 
 
@@ -343,12 +357,10 @@ def create_simnet(call: Call) -> int:
     name = call.checked_name(options.required_operand())
     if call.deferred(options):
         return 0
-    try:
+    with call.failing_as("simnet creation failed"):
         call.require_privilege()
         kind = "Ethernet" if media.lower() == "ethernet" else "WiFi"
         call.links.create_simnet(name, mac=mac, media=kind, temporary="t" in options)
-    except DladmError as error:
-        _fail("simnet creation failed", error)
     return 0
 
 
@@ -366,11 +378,9 @@ def modify_simnet(call: Call) -> int:
         raise Fatal(f"invalid peer link name '{peer}'")
     if call.deferred(options):
         return 0
-    try:
+    with call.failing_as("simnet modification failed"):
         call.require_privilege()
-    except DladmError as error:
-        _fail("simnet modification failed", error)
-    call.links.pair(name, "" if peer == "none" else peer, temporary="t" in options)
+        call.links.pair(name, "" if peer == "none" else peer, temporary="t" in options)
     return 0
 
 
@@ -416,13 +426,11 @@ def rename_link(call: Call) -> int:
     old, new = options.operands
     if call.deferred(options):
         return 0
-    try:
+    with call.failing_as("rename operation failed"):
         call.require_privilege()
         if call.find(old, options.get("z")) is None:
             raise DladmError(status.NOT_FOUND)
         call.links.rename(old, new)
-    except DladmError as error:
-        _fail("rename operation failed", error)
     return 0
 
 
@@ -438,11 +446,9 @@ def _existing(call: Call, options: Options) -> Link:
 def _delete(call: Call, options: Options, link: Link, failure: str) -> int:
     if call.deferred(options):
         return 0
-    try:
+    with call.failing_as(failure):
         call.require_privilege()
         call.links.delete(link.name, temporary="t" in options)
-    except DladmError as error:
-        _fail(failure, error)
     return 0
 
 

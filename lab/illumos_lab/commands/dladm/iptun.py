@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from illumos_lab import linkname
-from illumos_lab.commands.dladm.call import Call, Fatal, Options
+from illumos_lab.commands.dladm.call import Call, Options
 from illumos_lab.ip import parse
 from illumos_lab.links import DladmError, Link, status, tunnels
 from illumos_lab.links.model import Tunnel
 from illumos_lab.ofmt import fields
+from illumos_lab.subcommand import Fatal
 
 FIELDS = fields(("LINK", 16), ("TYPE", 6), ("FLAGS", 7), ("LOCAL", 20), ("REMOTE", 20))
 LONG = {
@@ -31,7 +32,7 @@ def create_iptun(call: Call) -> int:
     name = _name(options)
     if call.deferred(options):
         return 0
-    try:
+    with call.failing_as("could not create tunnel"):
         if not kind:
             raise DladmError(status.TUNNEL_TYPE_REQUIRED)
         call.require_privilege()
@@ -39,8 +40,6 @@ def create_iptun(call: Call) -> int:
             raise DladmError(status.INVALID_ARGUMENT)
         local, remote = _resolved(call, ends)
         call.links.tunnels.create(name, Tunnel(kind, local, remote), temporary="t" in options)
-    except DladmError as error:
-        raise Fatal(f"could not create tunnel: {error.status}") from error
     return 0
 
 
@@ -51,13 +50,11 @@ def modify_iptun(call: Call) -> int:
     name = _name(options)
     if call.deferred(options):
         return 0
-    try:
-        _visible(call, name)
+    with call.failing_as("could not modify tunnel"):
+        _check_visible(call, name)
         call.require_privilege()
         local, remote = _resolved(call, ends)
         call.links.tunnels.modify(name, local, remote, temporary="t" in options)
-    except DladmError as error:
-        raise Fatal(f"could not modify tunnel: {error.status}") from error
     return 0
 
 
@@ -67,12 +64,10 @@ def delete_iptun(call: Call) -> int:
     name = _name(options)
     if call.deferred(options):
         return 0
-    try:
-        _visible(call, name)
+    with call.failing_as("could not delete tunnel"):
+        _check_visible(call, name)
         call.require_privilege()
         call.links.tunnels.delete(name, temporary="t" in options)
-    except DladmError as error:
-        raise Fatal(f"could not delete tunnel: {error.status}") from error
     return 0
 
 
@@ -83,11 +78,9 @@ def _name(options: Options) -> str:
     return name
 
 
-def _visible(call: Call, name: str) -> Link:
-    link = call.find(name) or call.find_record(name)
-    if link is None:
+def _check_visible(call: Call, name: str) -> None:
+    if call.find(name) is None and call.find_record(name) is None:
         raise DladmError(status.NOT_FOUND)
-    return link
 
 
 def _read(options: Options) -> tuple[dict[str, str], str]:
@@ -131,7 +124,7 @@ def show_iptun(call: Call) -> int:
     """dladm show-iptun [-P] [[-p] -o field,...] [NAME]"""
     options = call.options(":pPo:", long=LONG)
     if len(options.operands) > 1:
-        raise Fatal(call.usage)
+        raise Fatal(call.usage_text)
     name = options.operand()
     output = call.output(FIELDS, options)
     persistent = "P" in options

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from illumos_lab.commands.dladm.call import Call, Fatal, Options, UsageError
+from illumos_lab.commands.dladm.call import Call, Options, UsageError
 from illumos_lab.commands.dladm.show import select
 from illumos_lab.links import DladmError, Link, properties, status
 from illumos_lab.links.properties import NotOneOfError, Values
 from illumos_lab.ofmt import Output, fields
+from illumos_lab.subcommand import Fatal
 
 FIELDS = fields(
     ("LINK", 13), ("PROPERTY", 16), ("PERM", 5), ("VALUE", 15), ("DEFAULT", 15), ("POSSIBLE", 20)

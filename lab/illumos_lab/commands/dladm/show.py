@@ -1,13 +1,25 @@
-"""dladm show-link and show-phys."""
+"""dladm show-link, show-phys, show-ether and show-linkmap."""
 
 from __future__ import annotations
 
-from illumos_lab.commands.dladm.call import Call, Fatal, Options
+from dataclasses import asdict
+
+from illumos_lab.commands.dladm.call import Call, Options
 from illumos_lab.links import BRIDGE, PHYS, SIMNET, Link, status
 from illumos_lab.ofmt import fields
+from illumos_lab.subcommand import Fatal
 
 LINK_FIELDS = fields(("LINK", 12), ("CLASS", 10), ("MTU", 7), ("STATE", 9), ("BRIDGE", 11), ("OVER", 30))
 PERSISTENT_LINK_FIELDS = ("LINK", "CLASS", "BRIDGE", "OVER")
+TRAFFIC_FIELDS = fields(
+    ("LINK", 15),
+    ("IPACKETS", 10),
+    ("RBYTES", 8),
+    ("IERRORS", 10),
+    ("OPACKETS", 12),
+    ("OBYTES", 12),
+    ("OERRORS", 8),
+)
 PHYS_FIELDS = fields(
     ("LINK", 13),
     ("MEDIA", 21),
@@ -67,13 +79,18 @@ def require_fields(options: Options) -> None:
 
 def show_link(call: Call) -> int:
     """dladm show-link [-P] [-s [-i secs]] [[-p] -o field,...] [LINK]"""
-    options = call.options(":pPsSi:o:", once="pPsSi")
-    _check_statistics(options)
+    options = call.options(":pPsi:o:", once="pPsi")
+    check_interval(call, options)
+    if "s" in options and "P" in options:
+        raise Fatal("the option -P cannot be used with -s")
     persistent = "P" in options
     links = select(call, options.operand(), persistent)
     require_fields(options)
-    if "s" in options or "S" in options:
-        call.not_emulated("show-link -s")
+    if "s" in options:
+        output = call.output(TRAFFIC_FIELDS, options)
+        for link in links:
+            output.print(traffic_row(call, link))
+        return 0
     output = call.output(
         LINK_FIELDS, options, default=PERSISTENT_LINK_FIELDS if persistent else None, wrap=True
     )
@@ -90,19 +107,25 @@ def show_link(call: Call) -> int:
     return 0
 
 
-def _check_statistics(options: Options) -> None:
+def check_interval(call: Call, options: Options) -> None:
+    """The interval of ``-i`` at which statistics come again.
+
+    Raises:
+        Fatal: it is no number of seconds, stands without ``-s``, or would be kept.
+    """
     interval = options.get("i")
     if interval is not None and (not interval.isdigit() or int(interval) == 0):
         raise Fatal(f"invalid interval value '{interval}'")
-    if "i" in options and not ("s" in options or "S" in options):
-        raise Fatal("the option -i can be used only with -s or -S")
-    if "s" in options and "S" in options:
-        raise Fatal("the -s option cannot be used with -S")
-    if "s" in options and "P" in options:
-        raise Fatal("the option -P cannot be used with -s")
-    for letter in "pP":
-        if "S" in options and letter in options:
-            raise Fatal(f"the option -{letter} cannot be used with -S")
+    if interval is not None and "s" not in options:
+        raise Fatal("the option -i can be used only with -s")
+    if interval is not None:
+        call.not_emulated(f"{call.subcommand} -i")
+
+
+def traffic_row(call: Call, link: Link) -> dict[str, str]:
+    """What a link has carried, by field."""
+    row = {name.upper(): str(count) for name, count in asdict(call.host.kernel.traffic(link.name)).items()}
+    return {"LINK": link.name} | row
 
 
 def _over(call: Call, link: Link) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from illumos_lab.commands.ipadm import addresses, groups, interfaces, properties
-from illumos_lab.commands.ipadm.call import Call, Fatal
+from illumos_lab.commands.ipadm.call import Call
 from illumos_lab.deferred import deferred_output
 from illumos_lab.host import Host
 from illumos_lab.invocation import Invocation
+from illumos_lab.subcommand import Fatal
 
 SUBCOMMANDS: dict[str, Callable[[Call], int]] = {
     "create-if": interfaces.create_if,

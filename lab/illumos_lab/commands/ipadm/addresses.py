@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from typing import NoReturn
 
 from illumos_lab import linkname
-from illumos_lab.commands.ipadm.call import Call, Fatal
+from illumos_lab.commands.ipadm.call import Call
 from illumos_lab.getopt import Options
 from illumos_lab.ip import IpadmError, parse, status
 from illumos_lab.ip.model import (
@@ -21,6 +21,7 @@ from illumos_lab.ip.model import (
 )
 from illumos_lab.kernel import Interface
 from illumos_lab.ofmt import fields
+from illumos_lab.subcommand import Fatal
 
 ADDR_FIELDS = fields(
     ("ADDROBJ", 18),

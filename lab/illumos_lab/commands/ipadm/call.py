@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NoReturn
 
-from illumos_lab.getopt import MissingValueError, Options, UnknownOptionError, getopt
-from illumos_lab.host import Host
-from illumos_lab.invocation import Invocation
+from illumos_lab.getopt import Options
 from illumos_lab.ip import IpadmError, IpStack, status
 from illumos_lab.ip.model import DHCP, LOOPBACK, Address
-from illumos_lab.ofmt import Field, OfmtError, Output
-
-
-class Fatal(Exception):
-    """The command ends with exit status 1; the text is its message after the program's name."""
-
+from illumos_lab.subcommand import Fatal, SubcommandCall
 
 LONG = {
     "temporary": "t",
@@ -40,24 +32,14 @@ LONG = {
 
 
 @dataclass
-class Call:
+class Call(SubcommandCall):
     """A subcommand of ipadm as it was called.
 
     Attributes:
-        host: the machine.
-        run: the caller.
-        subcommand: the word after ``ipadm``.
-        argv: what follows that.
-        synopsis: arguments of the subcommand, for usage errors.
         await_lease: a DHCP address that the caller waits for, and for how many seconds.
     """
 
-    host: Host
-    run: Invocation
-    subcommand: str
-    argv: list[str]
-    synopsis: str
-    await_lease: tuple[Address, float] | None = field(default=None)
+    await_lease: tuple[Address, float] | None = None
 
     @property
     def shared(self) -> bool:
@@ -73,10 +55,6 @@ class Call:
         """Print a fatal message: its newline goes to standard output, as ipadm has it."""
         self.run.err(f"{self.run.name}: {text}")
         self.run.out("\n")
-
-    def warn(self, text: str) -> None:
-        """Print a warning; unlike a fatal message it has its newline."""
-        self.run.err(f"{self.run.name}: warning: {text}\n")
 
     def usage(self) -> NoReturn:
         """The operands are wrong.
@@ -98,14 +76,7 @@ class Call:
         Raises:
             Fatal: unknown or incomplete options.
         """
-        names = {name: key for name, key in LONG.items() if key in letters}
-        try:
-            pairs, operands = getopt(self.argv, letters, names)
-        except MissingValueError as error:
-            raise Fatal(f"option '{error}' requires a value\nusage: {self.usage_text}") from error
-        except UnknownOptionError as error:
-            raise Fatal(f"unrecognized option '{error}'\nusage: {self.usage_text}") from error
-        return Options(pairs, operands)
+        return self.read_options(letters, LONG)
 
     def operand(self, options: Options) -> str:
         """The only operand.
@@ -116,33 +87,6 @@ class Call:
         if len(options.operands) != 1:
             self.usage()
         return options.operands[0]
-
-    def output(
-        self,
-        columns: Sequence[Field],
-        options: Options,
-        *,
-        parseable: str = "p",
-        default: Sequence[str] | None = None,
-        wrap: bool = False,
-    ) -> Output:
-        """Open the listing that the options ask for.
-
-        Raises:
-            Fatal: the fields asked for are not known, or must be named.
-        """
-        try:
-            return Output(
-                self.run,
-                columns,
-                options.get("o"),
-                parseable=parseable in options,
-                warn=self.warn,
-                default=default,
-                wrap=wrap,
-            )
-        except OfmtError as error:
-            raise Fatal(str(error)) from error
 
     def require_authorization(self) -> None:
         """Changes need solaris.network.interface.config, and a stack of one's own.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from illumos_lab import linkname
-from illumos_lab.commands.ipadm.call import Call, Fatal
+from illumos_lab.commands.ipadm.call import Call
 from illumos_lab.commands.ipadm.interfaces import delete_named, fail
 from illumos_lab.getopt import Options
 from illumos_lab.ip import IpadmError, IpStack, ipmp, status
+from illumos_lab.subcommand import Fatal
 
 _Action = Callable[..., None]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NoReturn
 
 from illumos_lab import linkname
-from illumos_lab.commands.ipadm.call import Call, Fatal
+from illumos_lab.commands.ipadm.call import Call
 from illumos_lab.ip import IpadmError, IpStack, ipmp, status
 from illumos_lab.ip.model import LOOPBACK, IpInterface
 from illumos_lab.ofmt import fields
+from illumos_lab.subcommand import Fatal
 
 IF_FIELDS = fields(("IFNAME", 11), ("CLASS", 10), ("STATE", 9), ("CURRENT", 13), ("PERSISTENT", 11))
 NO_FLAGS = "-" * 12

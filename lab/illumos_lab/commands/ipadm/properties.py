@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from ipaddress import ip_interface
 
 from illumos_lab.commands.ipadm.addresses import broadcast
-from illumos_lab.commands.ipadm.call import Call, Fatal
+from illumos_lab.commands.ipadm.call import Call
 from illumos_lab.getopt import Options
 from illumos_lab.ip import IpadmError, parse, props, status
 from illumos_lab.ip.model import ADDRCONF, DHCP, Address, IpInterface
 from illumos_lab.ip.props import Property
 from illumos_lab.ofmt import UNKNOWN, Field, Output, fields
+from illumos_lab.subcommand import Fatal
 
 IFPROP_FIELDS = fields(
     ("IFNAME", 12),
