@@ -72,7 +72,7 @@ def test_sh_is_ksh93(lab: Lab) -> None:
     assert lab.host.run("echo a | read x; echo $x").stdout == "a\n"
 
 
-@pytest.mark.parametrize("path", ["/usr/sbin/snoop", "/sbin/dlstat", "/usr/bin/truss"])
+@pytest.mark.parametrize("path", ["/usr/sbin/snoop", "/sbin/flowstat", "/usr/bin/truss"])
 def test_what_is_not_emulated_is_refused(lab: Lab, path: str) -> None:
     result = lab.host.run([path, "x"])
     assert result.status == 1
