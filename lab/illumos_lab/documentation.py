@@ -109,6 +109,9 @@ the part about one program.
 Real are: SSH, processes, files, `/bin/sh` (ksh93) and the other shells, the packets, DHCP, DNS, NAT. Base
 utilities (`ls`, `sed`, `awk` ...) are those of the machine underneath, so scripts may rely on what POSIX
 says, and on no more.
+
+An overlay's table of targets (`dladm show-overlay -t`) holds all receivers from the start; on illumos it
+holds those that something was sent to.
 """
 
 
