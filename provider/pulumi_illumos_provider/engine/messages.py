@@ -97,9 +97,17 @@ def diff_response(diff: Diff) -> provider_pb2.DiffResponse:
 
 
 def redacted(request: Any, text: str) -> str:
-    """An error text without the secrets of the request that it answers."""
-    for field in ("properties", "news", "olds", "old_inputs", "inputs", "args"):
-        struct = getattr(request, field, None)
-        if isinstance(struct, struct_pb2.Struct):
-            text = decode(struct).redact(text)
+    """An error text without the secrets of the request that it answers.
+
+    The inputs tell exactly what is secret. In a state the engine holds a whole list for secret when one of
+    its items is, so that any word of it would be taken out: it serves only where no inputs came with it.
+    """
+    found = {
+        field: struct
+        for field in ("news", "inputs", "args", "old_inputs", "properties", "olds")
+        if isinstance(struct := getattr(request, field, None), struct_pb2.Struct) and struct.fields
+    }
+    states = {"properties", "olds"} if found.keys() & {"inputs", "old_inputs"} else set()
+    for field in found.keys() - states:
+        text = decode(found[field]).redact(text)
     return text

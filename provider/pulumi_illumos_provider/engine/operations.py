@@ -286,7 +286,7 @@ class Operations:
             PartialFailure: it was not, or not wholly; the state tells what it is now.
             ProviderError: nothing was done, or the host cannot be asked what was.
         """
-        listener = Discreet(listener, news, olds)
+        listener = Discreet(listener, news)
         target = self.parse_id(kind, id)
         wanted = self._wanted_at(kind, news, target)
         deadline = Deadline(within, f"updating {target}")
@@ -323,7 +323,7 @@ class Operations:
         within: float | None = None,
     ) -> Made:
         """What `update` would do, as far as one can tell without doing it."""
-        listener = Discreet(listener, news, olds)
+        listener = Discreet(listener, news)
         target = self.parse_id(kind, id)
         changes = self.diff(kind, olds, news, old_inputs=old_inputs, ignore=ignore)
         outputs = self._changed_outputs(kind, olds, news, changes)
