@@ -227,7 +227,7 @@ def built() -> Iterator[Net]:
     with Lab.start(time_scale=0) as lab:
         lab.host.run(["/usr/bin/ksh93", "-c", BUILD]).check()
         net = Net(lab)
-        net.serve("gw", 22)
+        net.serve("gw", 24)
         net.serve("out", 80, 443)
         for zone in ("a", "b", "c"):
             net.serve(zone, 80, 81)
@@ -517,7 +517,7 @@ def test_several_redirections_share_an_address(net: Net) -> None:
     assert net.ask("out", "udp", "192.0.2.100", 8002) == "b 192.0.2.50"
     assert net.ask("out", "tcp", "192.0.2.100", 8015) == "a 192.0.2.50"
     assert net.ask("out", "tcp", "192.0.2.100", 8021) == "b 192.0.2.50"
-    assert net.ask("out", "tcp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    assert net.ask("out", "tcp", "192.0.2.100", 24) == "gw 192.0.2.50"
 
 
 # dnsmasq -----------------------------------------------------------------------------------------
@@ -758,7 +758,7 @@ def test_a_publishing_router_lets_in_what_it_publishes(net: Net) -> None:
     assert net.ask("a", "udp", "192.0.2.50", 80) == "out 192.0.2.100"
     assert net.pings("a", "192.0.2.50")
     assert net.ask("out", "tcp", "192.0.2.100", 8080) == "b 192.0.2.50"
-    assert net.ask("out", "tcp", "192.0.2.100", 22) == "TimeoutError"
+    assert net.ask("out", "tcp", "192.0.2.100", 24) == "TimeoutError"
     assert not net.pings("out", "192.0.2.100")
     lines = listed(net)
     assert [line.split()[:3] for line in lines] == [
@@ -768,12 +768,12 @@ def test_a_publishing_router_lets_in_what_it_publishes(net: Net) -> None:
 
     # One rule in front of the others, and away again, while a connection is open.
     session = net.session("a", "192.0.2.50", 80)
-    opening = "@0 pass in quick on p0 proto tcp from any to any port = 22 keep state\n"
+    opening = "@0 pass in quick on p0 proto tcp from any to any port = 24 keep state\n"
     net.run("ipf -f - gw", input=opening)
-    assert net.ask("out", "tcp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    assert net.ask("out", "tcp", "192.0.2.100", 24) == "gw 192.0.2.50"
     net.run("ipf -rf - gw", input=opening)
     assert listed(net) == lines
-    assert net.ask("out", "tcp", "192.0.2.100", 22) == "TimeoutError"
+    assert net.ask("out", "tcp", "192.0.2.100", 24) == "TimeoutError"
     assert session.lives()
 
 
@@ -786,10 +786,10 @@ def test_a_swap_of_the_sets_keeps_what_was_let_through(net: Net) -> None:
     net.run("ipf -s gw")
     assert listed(net, "-in") == ["@1 block return-rst in on p0 proto tcp from any to any"]
     assert session.lives()
-    assert net.ask("out", "tcp", "192.0.2.100", 22) == "ConnectionRefusedError"
+    assert net.ask("out", "tcp", "192.0.2.100", 24) == "ConnectionRefusedError"
     # The other set is still there.
     net.run("ipf -s gw")
-    assert net.ask("out", "tcp", "192.0.2.100", 22) == "TimeoutError"
+    assert net.ask("out", "tcp", "192.0.2.100", 24) == "TimeoutError"
     net.run("ipf -I -Fa gw")
 
 
@@ -797,11 +797,11 @@ def test_the_policy_custom_makes_the_service_read_its_file(net: Net) -> None:
     net.put("gw", "/etc/ipf/ipf.conf", "block return-rst in quick on p0 proto tcp all\n")
     net.run("svcadm -z gw refresh ipfilter")
     # The policy is none: the file is not read.
-    assert net.ask("out", "tcp", "192.0.2.100", 22) == "gw 192.0.2.50"
+    assert net.ask("out", "tcp", "192.0.2.100", 24) == "gw 192.0.2.50"
     prop = "setprop firewall_config_default/policy = astring:"
     net.run(f"svccfg -z gw -s ipfilter:default {prop} custom")
     net.run("svcadm -z gw refresh ipfilter:default")
-    eventually(lambda: net.ask("out", "tcp", "192.0.2.100", 22) == "ConnectionRefusedError")
+    eventually(lambda: net.ask("out", "tcp", "192.0.2.100", 24) == "ConnectionRefusedError")
     net.run(f"svccfg -z gw -s ipfilter:default {prop} none")
     net.run("svcadm -z gw refresh ipfilter:default")
-    eventually(lambda: net.ask("out", "tcp", "192.0.2.100", 22) == "gw 192.0.2.50")
+    eventually(lambda: net.ask("out", "tcp", "192.0.2.100", 24) == "gw 192.0.2.50")

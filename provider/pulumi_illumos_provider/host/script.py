@@ -115,7 +115,7 @@ pi_end() {
     kill -KILL $pi_doomed $(pi_tree "$1") 2>/dev/null
 }
 pi_quit() {
-    trap '' HUP INT TERM PIPE
+    trap '' HUP INT TERM PIPE USR1
     if [ -n "$pi_job" ]; then
         pi_wait_end "$1" "$pi_job"
         pi_end "$pi_job"
@@ -137,7 +137,7 @@ pi_listen() {
         read -r pi_word <&3
         case $pi_word in
         stop) kill -TERM $$ ;;
-        *) kill -HUP $$ ;;
+        *) kill -USR1 $$ ;;
         esac
     ) >/dev/null 2>&1 &
     pi_listener=$!
@@ -145,7 +145,7 @@ pi_listen() {
 }
 pi_start() {
     trap 'pi_quit @STOP_GRACE@' TERM INT
-    trap 'pi_quit @ORPHAN_GRACE@' HUP PIPE
+    trap 'pi_quit @ORPHAN_GRACE@' HUP PIPE USR1
     pi_listen
     pi_uid=$(id -u 2>/dev/null)
     pi_say hello "${pi_uid:--}" $$
