@@ -7,7 +7,9 @@
 #
 #   NUMBER 1   has the router, 10.77.0.1, and the public address 192.0.2.130
 #   both       zone appNUMBER, 10.77.0.(10 + NUMBER), through that router
-#              zones old, 10.88.NUMBER.5, and new, 10.88.NUMBER.6, through the global zone
+#              zone new, 10.88.NUMBER.6, through the global zone
+#              zone old, 10.88.NUMBER.5, which shares the global zone's stack and stays in that network:
+#              it takes no route whose router is in none of its own networks
 #
 PATH=/usr/sbin:/usr/bin:/sbin
 LC_ALL=C
@@ -129,10 +131,11 @@ vnetid:77" overlays
 	expect "-net 10.88.$other.0/24 $peer" persistent
 	for z in old new; do
 		expect "10.88.$number.1 is alive" reach $z 10.88.$number.1
-		expect "10.88.$other.5 is alive" reach $z 10.88.$other.5
-		expect "10.88.$other.6 is alive" reach $z 10.88.$other.6
 	done
 	expect "10.88.$number.5 is alive" reach new 10.88.$number.5
+	expect "10.88.$number.6 is alive" reach old 10.88.$number.6
+	expect "10.88.$other.6 is alive" reach new 10.88.$other.6
+	expect "no answer from 10.88.$other.6" reach old 10.88.$other.6
 	expect "operators\\ of\\ $number" svcprop -z $app -p site/owner svc:/network/ssh:default
 	# A packet that does not fit is not sent on.
 	zlogin -n $app ping -s 10.77.0.1$other 1300 1 >/dev/null || exit 1
