@@ -73,7 +73,7 @@ class Stack:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=280,
+            timeout=600,
             check=False,
         )
         if done.returncode != 0:
