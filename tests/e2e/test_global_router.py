@@ -12,8 +12,6 @@ from .programs import HTTP, zone
 from .stack import PulumiFailed, Stack
 from .test_port_forward import CLIENT, Net, eventually, forward, named
 
-pytestmark = pytest.mark.timeout(600)
-
 OWN = "192.0.2.11"
 LAN = {"subnet": "10.10.0.0/24", "domain": "lan.example"}
 DMZ = {"subnet": "10.20.0.0/26", "domain": "dmz.example"}

@@ -9,8 +9,6 @@ import pytest
 from .programs import site, web, zone
 from .stack import PulumiFailed
 
-pytestmark = pytest.mark.timeout(600)
-
 PUBLIC = "192.0.2.100"
 
 # Answers whoever connects, or sends a packet, with its own name, its port, and the address that asked.

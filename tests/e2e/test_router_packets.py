@@ -7,8 +7,6 @@ import pytest
 from .programs import zone
 from .stack import PulumiFailed
 
-pytestmark = pytest.mark.timeout(600)
-
 # Counts what arrives over a connection, and answers who sent it and how much it was.
 SERVER = """
 import socket, sys

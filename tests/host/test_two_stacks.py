@@ -25,8 +25,6 @@ from pulumi_illumos_provider.host import ConnectionSettings, Hosts
 from pulumi_illumos_provider.resources import KINDS
 from pulumi_illumos_provider.resources.kind import Owner
 
-pytestmark = pytest.mark.timeout(600)
-
 PUBLIC = "192.0.2.100"
 TARGET = "10.10.0.200"
 ETC = "/zones/gw/root/etc"

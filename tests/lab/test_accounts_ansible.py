@@ -12,7 +12,6 @@ from illumos_lab.testing import Host, Lab
 from tests.lab.test_ansible import TOOL, Ansible, play_twice
 
 # The first run on a machine installs Ansible.
-pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,6 @@ PLAYBOOKS = Path(__file__).with_name("ansible")
 TOOL = Path(__file__).parents[2] / "tools/ansible-venv"
 
 # The first run on a machine installs Ansible.
-pytestmark = pytest.mark.timeout(900)
 
 _CONFIGURATION = """\
 [defaults]

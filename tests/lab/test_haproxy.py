@@ -13,8 +13,6 @@ from illumos_lab.profile import OMNIOS, OPENINDIANA, PROFILES, TRIBBLIX, Profile
 from illumos_lab.testing import Host, Lab
 from tests.lab.fakes_smf import Daemon, ServiceHost, service_host
 
-pytestmark = pytest.mark.timeout(300)
-
 BRANDS = {"omnios": "lipkg", "tribblix": "whole-root", "openindiana": "ipkg"}
 
 CONFIGURATION = """\

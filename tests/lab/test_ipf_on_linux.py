@@ -10,8 +10,6 @@ import pytest
 
 from illumos_lab.testing import Host, Lab
 
-pytestmark = pytest.mark.timeout(300)
-
 BUILD = """
 set -o errexit
 dladm create-etherstub stub0

@@ -17,8 +17,6 @@ import pytest
 
 from illumos_lab.testing import Lab
 
-pytestmark = pytest.mark.timeout(300)
-
 CLI = [sys.executable, "-m", "illumos_lab.cli"]
 
 

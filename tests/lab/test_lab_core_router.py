@@ -10,8 +10,6 @@ import pytest
 
 from illumos_lab.testing import Host, Lab
 
-pytestmark = pytest.mark.timeout(300)
-
 BUILD = Path(__file__).with_name("router-zone.ksh")
 REMOVE = Path(__file__).with_name("router-zone-down.ksh")
 OUTSIDE = "http://outside.example/"

@@ -18,8 +18,6 @@ from illumos_lab import lab as labs
 from illumos_lab.protocol import LabError
 from illumos_lab.testing import Lab
 
-pytestmark = pytest.mark.timeout(300)
-
 
 def _processes(directory: Path) -> list[str]:
     """Command lines that name a lab's directory; a killed one whose parent has not noticed counts not."""

@@ -16,8 +16,6 @@ import pytest
 
 from illumos_lab.testing import Lab, Result
 
-pytestmark = pytest.mark.timeout(300)
-
 SETUP = """
 set -e
 dladm create-etherstub stub0

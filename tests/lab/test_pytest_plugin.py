@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 pytest_plugins = ["pytester"]
-pytestmark = pytest.mark.timeout(300)
 
 CONFTEST = 'pytest_plugins = ["illumos_lab.pytest_plugin"]\n'
 

@@ -11,8 +11,6 @@ import pytest
 from illumos_lab.testing import Host, Lab, Result
 from tests.lab.certificates import server_certificate
 
-pytestmark = pytest.mark.timeout(240)
-
 BUILD = """
 set -o errexit
 dladm create-etherstub lan0

@@ -9,8 +9,6 @@ import pytest
 
 from illumos_lab.testing import Host, Lab
 
-pytestmark = pytest.mark.timeout(240)
-
 TRUNK = """
 set -o errexit
 ipadm delete-if e1000g0

@@ -11,8 +11,6 @@ import pytest
 
 from illumos_lab.testing import Lab
 
-pytestmark = pytest.mark.timeout(300)
-
 SOURCE = Path(__file__).with_name("rust-zone")
 PROGRAM = "/usr/local/bin/zone-lifecycle"
 LINK = "oxide0"

@@ -11,8 +11,6 @@ import pytest
 
 from illumos_lab.testing import Host, Lab
 
-pytestmark = pytest.mark.timeout(240)
-
 SCRIPTS = Path(__file__).with_name("scripts")
 ROUTERS = {"tribblix": "tribblix-router.ksh", "omnios": "omnios-router.sh"}
 BOOT_SECONDS = 60

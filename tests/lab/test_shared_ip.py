@@ -10,8 +10,6 @@ import pytest
 
 from illumos_lab.testing import Host, Lab
 
-pytestmark = pytest.mark.timeout(240)
-
 OUTSIDE = "http://198.51.100.80/"
 OWN, PUBLIC = "192.0.2.11", "192.0.2.100"
 ZONES = {"one": "10.0.0.31", "two": "10.0.0.32"}

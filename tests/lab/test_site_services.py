@@ -10,8 +10,6 @@ import pytest
 from illumos_lab.smf import manifest
 from illumos_lab.testing import Host, Lab
 
-pytestmark = pytest.mark.timeout(240)
-
 METHOD = """\
 #!/sbin/sh
 . /lib/svc/share/smf_include.sh

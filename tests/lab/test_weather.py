@@ -20,8 +20,6 @@ from illumos_lab.faults import MaxStartups
 from illumos_lab.protocol import LabError
 from illumos_lab.testing import Host, Lab
 
-pytestmark = pytest.mark.timeout(300)
-
 T = TypeVar("T")
 
 

@@ -10,8 +10,6 @@ import pytest
 
 from illumos_lab.testing import Host, Lab
 
-pytestmark = pytest.mark.timeout(240)
-
 OUTSIDE = "http://198.51.100.80/"
 RECORDS = "/var/zap/zones"
 ROOT = "/export/zones"

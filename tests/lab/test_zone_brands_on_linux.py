@@ -10,8 +10,6 @@ import pytest
 from illumos_lab.protocol import LabError
 from illumos_lab.testing import Host, Lab, Result
 
-pytestmark = pytest.mark.timeout(240)
-
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:

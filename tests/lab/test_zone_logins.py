@@ -9,8 +9,6 @@ import pytest
 
 from illumos_lab.testing import Host, Lab, Result
 
-pytestmark = pytest.mark.timeout(240)
-
 OPTIONS = "-o BatchMode=yes -o StrictHostKeyChecking=no"
 ZONES = """\
 dladm create-etherstub stub0

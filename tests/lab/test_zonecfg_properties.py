@@ -223,7 +223,6 @@ def test_a_value_ends_where_a_string_of_c_ends() -> None:
         assert 'set special="/x"' in sessions.export(zone)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("profile", sorted(PROFILES))
 @SETTINGS
 @given(
