@@ -68,15 +68,6 @@ def _number(text: str, low: int, high: int) -> str:
     return str(value)
 
 
-def _port(text: str) -> str:
-    """A UDP port.
-
-    Raises:
-        ValueError: no number from 1 to 65535 at its beginning.
-    """
-    return _number(text, 1, 65535)
-
-
 def _refuse(text: str) -> NoReturn:
     raise _RefusedError(text)
 
@@ -113,7 +104,7 @@ DEVICE = (
 SEARCH = {
     "direct": (
         OverlayProperty("direct/dest_ip", _destination),
-        OverlayProperty("direct/dest_port", _port, possible="1-65535"),
+        OverlayProperty("direct/dest_port", lambda text: _number(text, 1, 65535), possible="1-65535"),
     ),
     "files": (OverlayProperty("files/config", str),),
 }

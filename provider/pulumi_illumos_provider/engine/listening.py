@@ -37,22 +37,17 @@ SILENT: Final = Silent()
 
 
 class Discreet:
-    """A listener that keeps the secrets of bags."""
+    """A listener that keeps the secrets of a bag."""
 
-    def __init__(self, listener: Listener, *bags: Bag) -> None:
+    def __init__(self, listener: Listener, bag: Bag) -> None:
         self._listener = listener
-        self._bags = bags
+        self._bag = bag
 
     def status(self, text: str) -> None:
-        self._listener.status(self._redacted(text))
+        self._listener.status(self._bag.redact(text))
 
     def note(self, text: str) -> None:
-        self._listener.note(self._redacted(text))
+        self._listener.note(self._bag.redact(text))
 
     def warn(self, text: str) -> None:
-        self._listener.warn(self._redacted(text))
-
-    def _redacted(self, text: str) -> str:
-        for bag in self._bags:
-            text = bag.redact(text)
-        return text
+        self._listener.warn(self._bag.redact(text))

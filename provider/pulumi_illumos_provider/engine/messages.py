@@ -107,7 +107,8 @@ def redacted(request: Any, text: str) -> str:
         for field in ("news", "inputs", "args", "old_inputs", "properties", "olds")
         if isinstance(struct := getattr(request, field, None), struct_pb2.Struct) and struct.fields
     }
-    states = {"properties", "olds"} if found.keys() & {"inputs", "old_inputs"} else set()
-    for field in found.keys() - states:
-        text = decode(found[field]).redact(text)
+    states = ("properties", "olds") if found.keys() & {"inputs", "old_inputs"} else ()
+    for field, struct in found.items():
+        if field not in states:
+            text = decode(struct).redact(text)
     return text
